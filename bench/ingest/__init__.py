@@ -1,0 +1,1 @@
+"""HTTP ingest: Wayside against bare stacks that throw the same records away."""

@@ -1,0 +1,1 @@
+"""The limit of the machine: job A in hand-written C++."""

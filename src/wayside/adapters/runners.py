@@ -1,0 +1,29 @@
+"""Which runner a declared source needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from wayside.adapters.running import Runner
+from wayside.adapters.sources import Files, Mqtt, Simulator
+from wayside.clock import SYSTEM, Clock
+from wayside.domain import Feed
+from wayside.ports import Intake
+
+
+def runner_of(feed: Feed, intake: Intake, *, clock: Clock = SYSTEM) -> Runner | None:
+    """What reads this feed's source, or null for one that others push to (or files that nobody has named)."""
+    match feed.source:
+        case Simulator():
+            from wayside.adapters.simulate import SimulatorRunner
+
+            return SimulatorRunner(feed.source, intake, clock=clock)
+        case Files(paths=paths) if paths:
+            from wayside.adapters.replay import FileReplay
+
+            return FileReplay(feed, [Path(path) for path in paths], intake, speed=feed.source.speed, clock=clock)
+        case Mqtt():
+            from wayside.adapters.mqtt import MqttRunner
+
+            return MqttRunner(feed.source, intake)
+    return None

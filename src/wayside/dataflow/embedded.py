@@ -1,0 +1,299 @@
+"""The embedded engine: micro-batches from the log, one transaction each, state that survives any crash."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import polars as pl
+import structlog
+
+from wayside import metrics
+from wayside.clock import SYSTEM, Clock
+from wayside.dataflow.graph import Graph, marked
+from wayside.dataflow.reader import LogReader
+from wayside.dataflow.recovery import Recovery, saved_state
+from wayside.dataflow.rows import Rows
+from wayside.dataflow.status import Board
+from wayside.dataflow.steps import Effects, WindowStep
+from wayside.domain import Plan
+from wayside.errors import DiskFullError, NotFoundError, StorageFailedError
+from wayside.ports import Broker, HotStore
+from wayside.quarantine import QUARANTINE, quarantined
+from wayside.values import Checkpoint, Commit, NodeStatus, Position, Rejection
+
+log = structlog.get_logger()
+Listener = Callable[[Commit], None]
+SMALL_STATE = 20_000
+SNAPSHOT_ROWS = 2_000_000
+QUICK = 1_000
+"""A micro-batch of fewer rows is followed by a short pause, so that more gathers for the next one."""
+
+
+class EmbeddedEngine:
+    """Runs a plan in this process.
+
+    Each step reads what the log holds, runs the plan over it, and commits offsets, table rows, closed windows, late
+    rows and (at intervals) operator state in one transaction of the store. After a crash the state is loaded and the
+    rows between it and the committed offsets are run again without effect.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        broker: Broker,
+        store: HotStore,
+        *,
+        clock: Clock = SYSTEM,
+        group: str = "engine",
+        max_rows: int = 400_000,
+        snapshot_seconds: float = 2.0,
+        pause: float = 0.01,
+    ) -> None:
+        self.plan = plan
+        self.broker = broker
+        self.store = store
+        self.clock = clock
+        self.group = group
+        self.max_rows = max_rows
+        self.snapshot_seconds = snapshot_seconds
+        self.pause = pause
+        self.graph = Graph(plan)
+        self.steps = {name: WindowStep(window) for name, window in plan.windows.items()}
+        self.board = Board(plan)
+        self.joined = self.graph.joined_topics()
+        # Topics behind joined tables first, so that a row finds what the log held before it.
+        order = sorted(plan.topics, key=lambda name: (name not in self.joined, name))
+        self.reader = LogReader(broker, order, self.board)
+        self.positions: dict[Position, int] = {}
+        self.sequence = 0
+        self.since_snapshot = 0
+        self.snapshot_at = clock.monotonic()
+        self.listeners: list[Listener] = []
+        self.failure: BaseException | None = None
+        self.thread: threading.Thread | None = None
+        self.stopping = threading.Event()
+
+    # -- life ----------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recover, then run in a thread of its own."""
+        self.recover()
+        self.stopping.clear()
+        self.thread = threading.Thread(target=self._loop, name="wayside-engine", daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Finish the micro-batch at hand, save the state, and end."""
+        self.stopping.set()
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
+        if self.failure is None and self.positions:
+            self._commit(Effects(), snapshot=True)
+
+    def _loop(self) -> None:
+        """Step until stopped; a failing step is tried again from the last checkpoint, ever more slowly."""
+        wait = 0.2
+        while not self.stopping.is_set():
+            try:
+                rows = self.step()
+                wait = 0.2
+            except Exception as error:  # whatever failed, the state on disk is whole; say so and retry
+                if isinstance(error, StorageFailedError) and not isinstance(error, DiskFullError):
+                    self.failure = error
+                    log.critical("engine stopped: storage failed", error=str(error))
+                    return
+                log.error("engine step failed; retrying from the checkpoint", error=str(error), seconds=wait)
+                self._failed(error)
+                self.stopping.wait(wait)
+                wait = min(wait * 2, 30.0)
+                continue
+            if not rows:
+                self.broker.wait(self.positions, 0.25)
+            elif rows < QUICK:
+                self.stopping.wait(self.pause)
+
+    def _failed(self, error: Exception) -> None:
+        """Show the error on every node and go back to the checkpoint; that may fail for the same reason."""
+        for node in self.board.nodes.values():
+            node.last_error = str(error).splitlines()[0]
+        try:
+            self.recover()
+        except Exception as again:  # the loop comes back here until the store answers
+            log.error("engine cannot read its checkpoint", error=str(again))
+
+    def recover(self) -> None:
+        """Load the last checkpoint and run the rows between its state and its offsets again, without effect."""
+        self.graph = Graph(self.plan)
+        self.steps = {name: WindowStep(window) for name, window in self.plan.windows.items()}
+        checkpoint = self.store.checkpoint(self.group)
+        self.positions, self.sequence = {}, 0
+        if checkpoint is not None:
+            self.positions, self.sequence = dict(checkpoint.positions), checkpoint.sequence
+            self.board.restore(checkpoint.progress.get("counters", {}))
+            Recovery(self.graph, self.steps, self.broker, self.clock.monotonic()).run(checkpoint)
+        for topic in self.reader.order:
+            for info in self.broker.partitions(topic):
+                self.positions.setdefault((topic, info.partition), info.start)
+        self._remember()
+
+    # -- one micro-batch -----------------------------------------------------------------------------------------
+
+    def step(self) -> int:
+        """Run one micro-batch; returns the number of rows read, 0 when there was nothing to do."""
+        now = self.clock.monotonic()
+        self.board.rate(now)
+        effects, rows, joined = Effects(), 0, False
+        for batch in self.reader.read(self.positions, self.max_rows):
+            joined |= batch.topic in self.joined
+            self._process(Rows.of(batch), effects, now)
+            self.positions[(batch.topic, batch.partition)] = batch.next
+            rows += batch.frame.height
+        if not rows and not any(step.watermark.due(now) for step in self.steps.values()):
+            return 0
+        for name, step in self.steps.items():
+            closed = step.close(now, self._partition_count(step))
+            if closed is not None:
+                effects.closed[name] = closed
+        self.since_snapshot += rows
+        self._commit(effects, snapshot=joined or self._snapshot_due(now))
+        metrics.took("engine", self.clock.monotonic() - now)
+        return rows
+
+    def _process(self, rows: Rows, effects: Effects, now: float) -> None:
+        """Run the plan over rows of one topic and gather what it changes."""
+        for name, found in self.graph.run(rows, self._refuse).items():
+            time = self.plan.flows[name].record.time
+            newest = int(found.times(time).max()) if time and found.frame.height else None
+            effects.count(name, found.frame.height, newest)
+            for window in self.graph.windows[name]:
+                late = self.steps[window.name].feed(found, now)
+                effects.count(window.name, found.frame.height, newest)
+                if late is not None:
+                    effects.came_late(window.name, late)
+            for table in self.graph.tables[name]:
+                effects.count(table.name, found.frame.height, newest)
+                effects.upsert(table.name, marked(table, found.frame).with_columns(pl.Series("_offset", found.offsets)))
+
+    def _refuse(self, flow: str, rows: Rows, rule: str, why: str) -> None:
+        """Quarantine rows of a flow; the same rows after a crash are recognised by their ids."""
+        raws = [line.encode() for line in rows.frame.write_ndjson().splitlines()] if rows.frame.height else []
+        broken = [Rejection(index, rule, why) for index in range(len(raws))]
+        frame = quarantined(flow, rows.topic, broken, raws, self.clock.now())
+        ids = [f"{flow}/{rows.source}/{offset}/{index}/{rule}" for index, offset in enumerate(rows.offsets)]
+        self.broker.append(QUARANTINE, frame, ids=pl.Series(ids, dtype=pl.String)).result()
+        self.board.refused(flow, len(raws), why)
+
+    # -- committing ----------------------------------------------------------------------------------------------
+
+    def _snapshot_due(self, now: float) -> bool:
+        """Small states are saved with every commit, large ones at intervals that bound what a restart runs again.
+
+        Commits that change a joined table always save it: replayed rows must meet the versions that they met before.
+        """
+        held = sum(step.operator.rows for step in self.steps.values())
+        overdue = now - self.snapshot_at >= self.snapshot_seconds or self.since_snapshot >= SNAPSHOT_ROWS
+        return held <= SMALL_STATE or overdue
+
+    def _commit(self, effects: Effects, *, snapshot: bool) -> None:
+        """Everything that the micro-batch changed, in one transaction; then tell the listeners."""
+        self.board.note(effects)
+        upserts = {name: pl.concat(frames) for name, frames in effects.upserts.items()}
+        late = {name: pl.concat(frames) for name, frames in effects.late.items()}
+        progress: dict[str, Any] = {
+            "watermarks": {name: step.watermark.save() for name, step in self.steps.items()},
+            "counters": self.board.counters(),
+        }
+        checkpoint = Checkpoint(
+            dict(self.positions),
+            self.sequence + 1,
+            progress,
+            saved_state(self.graph, self.steps) if snapshot else None,
+            dict(self.positions) if snapshot else {},
+        )
+        with self.store.transaction() as transaction:
+            for name, rows in upserts.items():
+                transaction.upsert(name, rows)
+            for name, rows in effects.closed.items():
+                transaction.append_windows(name, rows)
+            for name, rows in late.items():
+                transaction.append_late(name, rows)
+            transaction.save(self.group, checkpoint)
+        self.sequence = checkpoint.sequence
+        if snapshot:
+            self.since_snapshot, self.snapshot_at = 0, self.clock.monotonic()
+        self._remember()
+        self._publish(upserts, effects.closed, {name: rows.height for name, rows in late.items()})
+
+    def _remember(self) -> None:
+        """What is open as of this commit, for readers in other threads."""
+        for name, step in self.steps.items():
+            step.committed = step.operator.frames()
+            self.board.watermark(name, step.watermark.closed)
+
+    def _publish(self, tables: dict[str, pl.DataFrame], windows: dict[str, pl.DataFrame], late: dict[str, int]) -> None:
+        """Hand the commit to the listeners; one that fails is dropped from this commit only."""
+        if not self.listeners:
+            return
+        rows = {name: self._newest(name, frame) for name, frame in tables.items()}
+        commit = Commit(self.sequence, self.clock.now(), rows, windows, late)
+        for listener in list(self.listeners):
+            try:
+                listener(commit)
+            except Exception as error:  # a listener must not stop the engine
+                log.error("a listener failed", error=str(error))
+
+    def _newest(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
+        """The newest row per key among the rows of a commit."""
+        spec = self.plan.tables[table].spec
+        ordered = frame.sort(spec.time, "_offset", maintain_order=True)
+        return ordered.unique(list(spec.key), keep="last", maintain_order=True).drop("_offset")
+
+    def _partition_count(self, step: WindowStep) -> int:
+        """Number of partitions that feed a window."""
+        topic = self.graph.roots[step.window.source.name]
+        return sum(1 for name, _ in self.positions if name == topic)
+
+    # -- what others ask -----------------------------------------------------------------------------------------
+
+    def drain(self) -> int:
+        """Run until the log has nothing more; returns the number of rows. For tests, benches and recomputation."""
+        if not self.positions:
+            self.recover()
+        total = 0
+        while rows := self.step():
+            total += rows
+        return total
+
+    def finish(self) -> None:
+        """Close all windows: the source has ended and nothing more will come."""
+        effects = Effects()
+        for name, step in self.steps.items():
+            closed = step.finish()
+            if closed is not None:
+                effects.closed[name] = closed
+        self._commit(effects, snapshot=True)
+
+    def open_windows(self, name: str) -> pl.DataFrame:
+        """Partial rows of the windows that are still open, as of the last commit."""
+        step = self.steps.get(name)
+        if step is None:
+            raise NotFoundError(f"No window is named {name!r}.", why=f"Windows: {', '.join(self.steps)}.")
+        return step.operator.peek(step.committed)
+
+    def status(self) -> list[NodeStatus]:
+        """Every node except the feeds; lag is counted now."""
+        for topic in self.plan.topics:
+            behind = sum(
+                info.end - self.positions.get((topic, info.partition), info.start)
+                for info in self.broker.partitions(topic)
+            )
+            self.board.nodes[topic].lag = behind
+        return list(self.board.nodes.values())
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` after each commit, in order; returns the function that ends it."""
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener) if listener in self.listeners else None

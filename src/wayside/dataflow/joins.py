@@ -1,0 +1,58 @@
+"""Joining a flow with a table as of each row's event time.
+
+The table's versions are kept by event time: the newest one, and older ones for as long as rows may still ask for
+them. A row meets the newest version that is not younger than itself among those that the log held before it.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wayside.domain.flow import Join, Table
+
+DELETED = "_deleted"
+ROW = "_row"
+KEEP_VERSIONS = 100_000
+
+
+class Versions:
+    """Versions of a table's rows in order of key and time, bounded by dropping all but the newest when too many."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self.schema = pl.Schema({**table.spec.schema, DELETED: pl.Boolean()})
+        self.frame = pl.DataFrame(schema=self.schema)
+        self.keys = 0
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Rows of the table's schema plus `_deleted`, in log order: the later of two equal times counts."""
+        key, time = list(self.table.spec.key), self.table.spec.time
+        merged = pl.concat([self.frame, rows.select(list(self.schema))])
+        self.frame = merged.unique([*key, time], keep="last", maintain_order=True).sort(time, maintain_order=True)
+        if self.frame.height > max(KEEP_VERSIONS, 4 * self.keys):
+            self.frame = self.frame.unique(key, keep="last", maintain_order=True)
+            self.keys = self.frame.height
+
+    def load(self, state: pl.DataFrame) -> None:
+        """Replace the versions by what a checkpoint held."""
+        self.frame = state.select(list(self.schema)) if state.height else pl.DataFrame(schema=self.schema)
+
+
+def joined(join: Join, versions: Versions, rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows of the join's record, in the order of the rows given."""
+    time = join.source.record.time
+    key = list(join.on)
+    spec = versions.table.spec
+    taken = set(join.source.record.fields)
+    wanted = [name for name in spec.schema if name in join.record.fields and name not in taken]
+    right = versions.frame.select(*key, pl.col(spec.time).alias("_time"), DELETED, *wanted)
+    left = rows.with_row_index(ROW).sort(time, maintain_order=True)
+    met = left.join_asof(
+        right, left_on=time, right_on="_time", by=key, strategy="backward", check_sortedness=False
+    ).sort(ROW)
+    found = pl.col(DELETED).is_not_null() & ~pl.col(DELETED).fill_null(True)
+    if join.how == "inner":
+        met = met.filter(found)
+    else:
+        met = met.with_columns(pl.when(found).then(pl.col(name)).alias(name) for name in wanted)
+    return met.select(list(join.record.fields))

@@ -1,0 +1,91 @@
+"""Rows on their way through the plan, with where in the log they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import polars as pl
+
+from wayside.dataflow.watermark import Micros
+from wayside.values import Batch
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows of one flow out of one batch. `offsets` and `appended` (microseconds) belong to the rows one by one.
+
+    A transform that changes the number of rows leaves only the batch's first offset and newest moment of appending.
+    """
+
+    topic: str
+    partition: int
+    frame: pl.DataFrame
+    offsets: Micros
+    appended: Micros | int
+
+    @property
+    def source(self) -> str:
+        """The partition's name in watermarks."""
+        return f"{self.topic}/{self.partition}"
+
+    @classmethod
+    def of(cls, batch: Batch) -> Rows:
+        """The rows of a batch as read from the log."""
+        if batch.offsets is None:
+            offsets = np.arange(batch.first, batch.first + batch.frame.height, dtype=np.int64)
+        else:
+            offsets = batch.offsets.to_numpy().astype(np.int64)
+        appended: Micros | int = since_epoch(batch.appended)
+        if batch.appends is not None:
+            appended = batch.appends.to_physical().to_numpy()
+        return cls(batch.topic, batch.partition, batch.frame, offsets, appended)
+
+    def with_frame(self, frame: pl.DataFrame) -> Rows:
+        """The same place in the log with other rows."""
+        if frame.height == self.frame.height:
+            return Rows(self.topic, self.partition, frame, self.offsets, self.appended)
+        first = self.offsets[0] if len(self.offsets) else 0
+        newest = self.appended if isinstance(self.appended, int) else int(self.appended.max(initial=0))
+        return Rows(self.topic, self.partition, frame, np.full(frame.height, first, dtype=np.int64), newest)
+
+    def part(self, start: int, end: int) -> Rows:
+        """A slice of the rows."""
+        appended = self.appended if isinstance(self.appended, int) else self.appended[start:end]
+        return Rows(self.topic, self.partition, self.frame[start:end], self.offsets[start:end], appended)
+
+    def times(self, column: str) -> Micros:
+        """Event times in microseconds since 1970."""
+        found: Micros = self.frame[column].to_physical().to_numpy()
+        return found
+
+
+def since_epoch(moment: datetime) -> int:
+    """Microseconds since 1970."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+Refuse = Callable[[Rows, str, str], None]
+"""Sets rows aside with the name of the rule and a sentence."""
+
+
+def guarded(rows: Rows, step: Callable[[pl.DataFrame], pl.DataFrame], refuse: Refuse) -> pl.DataFrame | None:
+    """Run a step over rows; when it fails, halve until the rows that make it fail are found and set aside.
+
+    Returns the result for the good rows, or null when none is left.
+    """
+    try:
+        return step(rows.frame)
+    except Exception as error:  # user code may raise anything; the row that made it is quarantined
+        height = rows.frame.height
+        if height <= 1:
+            refuse(rows, "transform.error", f"{type(error).__name__}: {str(error).splitlines()[0][:200]}")
+            return None
+        middle = height // 2
+        halves = [guarded(rows.part(*cut), step, refuse) for cut in ((0, middle), (middle, height))]
+        good = [half for half in halves if half is not None]
+        return pl.concat(good) if good else None

@@ -1,0 +1,93 @@
+"""Session windows: spans of activity per key that end after a gap without records.
+
+A row stretches a session when it lies at most `gap` after its last record or before its first. A session closes when
+the watermark has passed its end (last record plus gap); a row older than the watermark is late. So no row that is on
+time can touch a session that has closed.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from wayside.dataflow.partials import instant, micros, raw_expressions
+from wayside.dataflow.watermark import Micros
+from wayside.specs import WindowSpec
+
+START, END = "window_start", "window_end"
+
+
+class SessionOperator:
+    """Open sessions as partial rows with their bounds in microseconds."""
+
+    def __init__(self, spec: WindowSpec) -> None:
+        self.spec = spec
+        self.gap = micros(spec.gap)
+        self.needed = [*spec.by, *dict.fromkeys(a.column for a in spec.aggregates.values() if a.column)]
+        self.schema = pl.Schema({**spec.schema, START: pl.Int64(), END: pl.Int64()})
+        self.open = pl.DataFrame(schema=self.schema)
+
+    def add(self, frame: pl.DataFrame, times: Micros, watermark: Micros | int) -> pl.Series | None:
+        """Take rows in; returns the mask of late rows, or null if there are none."""
+        behind = times < watermark
+        late = pl.Series("late", behind) if behind.any() else None
+        rows = frame.select(self.needed).with_columns(pl.Series(START, times), pl.Series(END, times + self.gap))
+        if late is not None:
+            rows = rows.filter(~late)
+        if rows.height:
+            single = rows.with_row_index("_row").group_by("_row", START, END, *self.spec.by, maintain_order=True)
+            partial = single.agg(raw_expressions(self.spec)).select(list(self.schema))
+            self.open = self.merge(pl.concat([self.open, partial]))
+        return late
+
+    def merge(self, sessions: pl.DataFrame) -> pl.DataFrame:
+        """Join sessions of one key that touch or overlap."""
+        by = list(self.spec.by)
+        ordered = sessions.sort(*by, START, maintain_order=True)
+        reach = pl.col(END).cum_max().shift(1)
+        fresh = pl.col(START) > reach
+        if by:
+            fresh = fresh.over(by)
+        numbered = ordered.with_columns(fresh.fill_null(True).alias("_fresh")).with_columns(
+            pl.col("_fresh").cum_sum().alias("_session")
+        )
+        merged = numbered.group_by("_session", *by, maintain_order=True).agg(
+            pl.col(START).min(), pl.col(END).max(), *self.spec.combine()
+        )
+        return merged.select(list(self.schema))
+
+    def close(self, watermark: int) -> pl.DataFrame | None:
+        """Take out the sessions that the watermark has passed; null when there are none."""
+        if self.open.is_empty():
+            return None
+        ended = pl.col(END) < watermark
+        closing = self.open.filter(ended)
+        if closing.is_empty():
+            return None
+        self.open = self.open.filter(~ended)
+        return self.stored(closing)
+
+    def stored(self, sessions: pl.DataFrame) -> pl.DataFrame:
+        """Sessions as stored rows."""
+        bounds = [instant(pl.col(START)).alias(START), instant(pl.col(END)).alias(END)]
+        return sessions.with_columns(bounds).select(list(self.spec.schema)).sort(START, *self.spec.by)
+
+    def frames(self) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
+        """The open sessions, as an immutable frame."""
+        return [], [self.open]
+
+    def peek(self, frames: tuple[list[pl.DataFrame], list[pl.DataFrame]]) -> pl.DataFrame:
+        """Open sessions of frames that `frames` returned, as stored rows."""
+        return self.stored(frames[1][0])
+
+    @property
+    def rows(self) -> int:
+        """Number of open sessions."""
+        return self.open.height
+
+    def save(self) -> pl.DataFrame:
+        """The state as one frame."""
+        return self.open
+
+    def load(self, state: pl.DataFrame) -> None:
+        """Replace the state by what `save` returned."""
+        self.open = state.select(list(self.schema)) if state.height else pl.DataFrame(schema=self.schema)

@@ -1,0 +1,70 @@
+"""Domains, and how they are found: any installed package can offer one through an entry point."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+
+from wayside.domain.flow import Flow, Table, Window
+from wayside.domain.views import Endpoint, Layer, Report
+from wayside.errors import DeclarationError, NotFoundError
+
+GROUP = "wayside.domains"
+Node = Flow | Window | Table
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One kind of world: everything that is declared for it.
+
+    `flow` lists the windows, tables and streams that matter; what they follow from is found from them.
+    """
+
+    name: str
+    title: str
+    flow: Sequence[Node]
+    layers: Sequence[Layer] = field(default_factory=tuple)
+    reports: Sequence[Report] = field(default_factory=tuple)
+    endpoints: Sequence[Endpoint] = field(default_factory=tuple)
+    zone: str = "UTC"
+
+    def __post_init__(self) -> None:
+        names = {node.name for node in self.flow}
+        for layer in self.layers:
+            for part in filter(None, (layer.table, layer.window)):
+                if part not in names:
+                    raise DeclarationError(
+                        f"The layer {layer.name!r} draws {part!r}, which the domain does not list.",
+                        where=f"domain {self.name!r}",
+                        why=f"Listed: {', '.join(sorted(names))}.",
+                        next="Add it to flow=.",
+                    )
+
+
+def discover(names: Sequence[str] | None = None) -> list[Domain]:
+    """The installed domains, or those named, in the order of their names."""
+    found = {point.name: point for point in entry_points(group=GROUP)}
+    wanted = sorted(found) if names is None else list(names)
+    for name in wanted:
+        if name not in found:
+            raise NotFoundError(
+                f"No domain {name!r} is installed.",
+                why=f"Installed: {', '.join(sorted(found)) or 'none'}.",
+                next=f"Install the package that offers the entry point {GROUP!r}: {name}.",
+            )
+    return [load(found[name]) for name in wanted]
+
+
+def load(point: EntryPoint) -> Domain:
+    """The Domain that an entry point leads to: a Domain, or a module with an attribute `domain`."""
+    target = point.load() if ":" in point.value else importlib.import_module(point.value)
+    domain = getattr(target, "domain", target)
+    if not isinstance(domain, Domain):
+        raise DeclarationError(
+            f"The entry point {point.name!r} does not lead to a Domain.",
+            where=point.value,
+            next="Write `domain = Domain(...)` in that module.",
+        )
+    return domain

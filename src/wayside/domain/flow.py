@@ -1,0 +1,179 @@
+"""From events to facts: topics, streams, joins, windows and tables, each a step that follows from another.
+
+A flow is described, never run, here: an engine runs it. Every step is checked when it is declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Literal
+
+import polars as pl
+
+from wayside.domain.checks import check_columns, check_transform
+from wayside.domain.feeds import Feed, Source, Transform
+from wayside.domain.windows import window_spec
+from wayside.durations import duration
+from wayside.errors import DeclarationError
+from wayside.record import Record
+from wayside.specs import Aggregate, TableSpec, TopicSpec, WindowSpec
+
+Span = str | timedelta
+
+
+@dataclass(frozen=True)
+class Window:
+    """Aggregates per key and time span of a flow."""
+
+    spec: WindowSpec
+    source: Flow
+    idle: timedelta
+    """A partition without new records for this long no longer holds the watermark back."""
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+@dataclass(frozen=True)
+class Table:
+    """The latest row per key of a flow. Rows for which `deleted` is true remove their key."""
+
+    spec: TableSpec
+    source: Flow
+    deleted: pl.Expr | None = None
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """A flow of records; what topics, streams and joins have in common."""
+
+    name: str
+    record: type[Record]
+
+    def stream(self, name: str, *, into: type[Record], transform: Transform) -> Stream:
+        """Another flow, made by a function from LazyFrame to LazyFrame over each batch of this one."""
+        check_transform(transform, self.record.schema(), into.schema(), where=f"stream {name!r} of {self.name!r}")
+        return Stream(name, into, self, transform)
+
+    def where(self, name: str, keeps: pl.Expr) -> Stream:
+        """The rows for which an expression is true."""
+        return self.stream(name, into=self.record, transform=lambda rows: rows.filter(keeps))
+
+    def join(self, name: str, table: Table, *, on: Sequence[str], into: type[Record], how: JoinKind = "inner") -> Join:
+        """Each row with the table's row for its key as of the row's event time.
+
+        `inner` drops rows without a match, `left` gives them nulls. Columns that `into` lacks are left out.
+        """
+        columns = tuple(on)
+        where = f"join {name!r} of {self.name!r}"
+        check_columns(columns, self.record.schema(), "The join", where)
+        if set(columns) != set(table.spec.key):
+            raise DeclarationError(
+                f"A join needs the whole key of the table {table.name!r}.",
+                where=where,
+                why=f"Required: {', '.join(table.spec.key)}. Got: {', '.join(columns)}.",
+            )
+        merged = {**table.spec.schema, **self.record.schema()}
+        check_transform(lambda rows: rows.select(list(into.fields)), pl.Schema(merged), into.schema(), where=where)
+        return Join(name, into, self, table, columns, how)
+
+    def window(
+        self,
+        name: str,
+        *,
+        by: Sequence[str],
+        every: Span | None = None,
+        size: Span | None = None,
+        gap: Span | None = None,
+        lateness: Span = "0s",
+        idle: Span = "30s",
+        **aggregates: Aggregate,
+    ) -> Window:
+        """Aggregates per key and span of event time.
+
+        `every` alone makes tumbling windows, `size` with a smaller `every` hopping ones, `gap` sessions. A window
+        closes when the watermark (newest event time less `lateness`) passes its end; see docs/semantics.md.
+        """
+        spans = {"every": every, "size": size, "gap": gap}
+        given = {key: duration(span) for key, span in spans.items() if span is not None}
+        spec = window_spec(name, self.record, tuple(by), given, lateness=duration(lateness), aggregates=aggregates)
+        return Window(spec, self, duration(idle))
+
+    def table(
+        self, name: str, *, by: Sequence[str] = (), deleted: pl.Expr | None = None, search: Sequence[str] = ()
+    ) -> Table:
+        """The latest row per key (the record's own unless `by` is given) by event time."""
+        where = f"table {name!r} of {self.name!r}"
+        key = tuple(by) or self.record.key
+        if not key or self.record.time is None:
+            raise DeclarationError(
+                "A table needs a key and an event time.", where=where, next="Declare key= and time=."
+            )
+        check_columns((*key, *search), self.record.schema(), "The table", where)
+        if deleted is not None:
+            found = self.record.empty().select(deleted.alias("deleted")).schema["deleted"]
+            if found != pl.Boolean:
+                raise DeclarationError("`deleted` must be true or false.", where=where, why=f"Got {found}.")
+        return Table(TableSpec(name, self.record.schema(), key, self.record.time, tuple(search)), self, deleted)
+
+
+JoinKind = Literal["inner", "left"]
+
+
+@dataclass(frozen=True, eq=False)
+class Stream(Flow):
+    """A flow made by a transform."""
+
+    source: Flow
+    transform: Transform
+
+
+@dataclass(frozen=True, eq=False)
+class Join(Flow):
+    """A flow of rows enriched from a table as of their event time."""
+
+    source: Flow
+    table_: Table
+    on: tuple[str, ...]
+    how: JoinKind
+
+
+@dataclass(frozen=True, eq=False)
+class Topic(Flow):
+    """The durable, ordered log of one kind of record, and the root of flows."""
+
+    partitions: int = 1
+    retention: str | timedelta | None = "7d"
+    retention_bytes: int | None = None
+    compact: bool = False
+    dedup: str | timedelta = "24h"
+    feeds: list[Feed] = field(default_factory=list)
+
+    def feed(
+        self, name: str, source: Source, *, wire: type[Record] | None = None, parse: Transform | None = None
+    ) -> Feed:
+        """Declare a way into this topic."""
+        feed = Feed(name, self.name, self.record, source, wire or self.record, parse)
+        self.feeds.append(feed)
+        return feed
+
+    @property
+    def spec(self) -> TopicSpec:
+        return TopicSpec(
+            name=self.name,
+            schema=self.record.schema(),
+            key=self.record.key,
+            time=self.record.time,
+            partitions=self.partitions,
+            retention_age=None if self.retention is None else duration(self.retention),
+            retention_bytes=self.retention_bytes,
+            compact=self.compact,
+            dedup_horizon=duration(self.dedup),
+        )

@@ -1,0 +1,117 @@
+"""What a domain shows and answers: layers, reports, and endpoints of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal, Protocol
+
+import polars as pl
+
+from wayside.errors import DeclarationError
+
+
+class Generator(Protocol):
+    """A simulator that can be started with a number of things, stopped, and asked."""
+
+    @property
+    def running(self) -> bool: ...
+
+    def start(self, things: int, *, rate: float = 1.0) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def things(self) -> list[dict[str, Any]]:
+        """The simulated things with their attributes."""
+
+
+class Queries(Protocol):
+    """What an endpoint or report may ask. All answers are of committed data plus the windows still open."""
+
+    def now(self) -> datetime: ...
+
+    def table(self, name: str, where: Mapping[str, Sequence[Any]] | None = None) -> pl.DataFrame:
+        """Live rows of a table."""
+
+    def windows(
+        self, name: str, start: datetime, end: datetime, where: Mapping[str, Sequence[Any]] | None = None
+    ) -> pl.DataFrame:
+        """Windows within [start, end) with their declared outputs and the column `open`."""
+
+    def summary(
+        self, name: str, start: datetime, end: datetime, *, by: Sequence[str], where: Mapping[str, Sequence[Any]] | None
+    ) -> pl.DataFrame:
+        """One row per group over the whole range: counts and sums added, averages as sum over count."""
+
+    def generator(self, feed: str) -> Generator:
+        """The simulator behind a feed of this domain."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, body (anything that JSON can carry; null sends an empty body) and extra headers."""
+
+    status: int = 200
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Queries, Any, Mapping[str, str]], Answer]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A route that a domain adds, for clients of the system that it replaces.
+
+    `body` is a msgspec Struct (or null for none); the handler gets the queries, the decoded body and the path and query
+    parameters as text. `parameters` maps a query parameter to its JSON Schema; `replies` maps a status to its meaning.
+    """
+
+    method: Literal["GET", "POST", "PUT", "DELETE"]
+    path: str
+    handler: Handler
+    summary: str
+    body: type | None = None
+    parameters: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    replies: Mapping[int, str] = field(default_factory=dict)
+    example: Any = None
+
+    def __post_init__(self) -> None:
+        if not self.path.startswith("/") or self.path.startswith("/v1/"):
+            raise DeclarationError(
+                f"A domain's endpoint cannot be {self.path!r}.",
+                where=f"endpoint {self.method} {self.path}",
+                why="It starts with / and leaves /v1 to Wayside.",
+            )
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Something that a page draws: a table with the newest value per thing, and the window that rolls it up.
+
+    `thing` and `series` are key columns: which thing, and which of its series. `value` is what is drawn, `unit` the
+    column or fixed code of its unit, and `words` maps values of the series column to plain words.
+    """
+
+    name: str
+    title: str
+    table: str
+    thing: str
+    value: str
+    time: str
+    series: str | None = None
+    unit: str = ""
+    window: str | None = None
+    stale: str = "90s"
+    dead: str = "5m"
+    kind: Literal["series", "points"] = "series"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A document as of a date, built from queries."""
+
+    name: str
+    title: str
+    build: Callable[[Queries, date], dict[str, Any]]

@@ -1,0 +1,47 @@
+"""Rejected records are data: a topic of its own keeps their bytes and the rule that they broke."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from wayside.specs import TIME, TopicSpec
+from wayside.values import Rejection
+
+QUARANTINE = "_quarantine"
+SPEC = TopicSpec(
+    name=QUARANTINE,
+    schema=pl.Schema(
+        {
+            "at": TIME,
+            "feed": pl.String(),
+            "topic": pl.String(),
+            "rule": pl.String(),
+            "message": pl.String(),
+            "raw": pl.Binary(),
+        }
+    ),
+    key=("feed",),
+    time="at",
+    retention_age=timedelta(days=7),
+    retention_bytes=1 << 30,
+)
+
+
+def quarantined(
+    feed: str, topic: str, rejections: Sequence[Rejection], raws: Sequence[bytes], at: datetime
+) -> pl.DataFrame:
+    """Rows of the quarantine topic; `raws` holds the bytes of each rejection, in the same order."""
+    return pl.DataFrame(
+        {
+            "at": [at] * len(raws),
+            "feed": [feed] * len(raws),
+            "topic": [topic] * len(raws),
+            "rule": [rejection.rule for rejection in rejections],
+            "message": [rejection.message for rejection in rejections],
+            "raw": list(raws),
+        },
+        schema=SPEC.schema,
+    )

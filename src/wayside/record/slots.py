@@ -1,0 +1,102 @@
+"""From the slots of a shape to columns: texts as views into the block, numbers and times from those."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from wayside.record.block import Block, Positions
+from wayside.record.fields import FieldSpec
+from wayside.record.shapes import Shape, Slot, Spans
+from wayside.record.times import bounded, instants, other_times, usual
+
+SMALL = 20_000
+"""Fewer rows than this are not worth waking other threads for."""
+FEW = 16
+"""As many times of an uncommon form are left to the strict decoder."""
+INLINE = 12
+"""Longest text that an Arrow view carries in itself."""
+HEAD = np.array([(1 << (8 * min(n, 4))) - 1 for n in range(INLINE + 1)], np.uint64)
+TAIL = np.array([(1 << (8 * max(0, n - 4))) - 1 for n in range(INLINE + 1)], np.uint64)
+NUMBER = r"^(?:-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}|-?[1-9][0-9]{0,14}|0)$"
+"""Numbers that every reader takes for the same value; all others are left to the strict decoder."""
+WHOLE = r"^(?:-?[1-9][0-9]{0,17}|0)$"
+
+
+@dataclass(frozen=True)
+class Filled:
+    """Columns of the lines of one shape; null in a column of `doubtful` where the value could not be read."""
+
+    frame: pl.DataFrame
+    doubtful: list[str]
+
+
+def fill(block: Block, shape: Shape, spans: Spans, fields: Mapping[str, FieldSpec]) -> Filled:
+    """Read the slots of the matched lines. A field without a slot is null."""
+    given: list[pl.Series] = []
+    wanted: list[pl.Expr] = []
+    checks: list[str] = []
+    found: set[str] = set()
+    for number, (slot, starts, ends) in enumerate(zip(shape.slots, spans.starts, spans.ends, strict=True)):
+        if slot.field is None and slot.kind == "text":
+            continue
+        name = slot.field.name if slot.field else f"undeclared {number}"
+        given.append(texts(block, starts, ends, keep=slot.kind == "text" and name in fields).alias(name))
+        wanted.append(value(slot, pl.col(name)).alias(name))
+        found.add(name)
+        if slot.field is None or slot.field.kind != "str":
+            checks.append(name)
+    wanted += [pl.lit(None, spec.polars).alias(name) for name, spec in fields.items() if name not in found]
+    raw = pl.DataFrame(given)
+    frame = raw.select_seq(wanted) if raw.height < SMALL else raw.select(wanted)
+    for slot in shape.slots:
+        spec = slot.field
+        if spec is None or spec.kind != "time" or slot.kind != "text":
+            continue
+        column = frame[spec.name]
+        if column.null_count() > FEW:
+            column = other_times(raw[spec.name], column, spec.zone)
+        frame = frame.with_columns(bounded(column).alias(spec.name))
+    return Filled(frame, [name for name in checks if frame[name].null_count()])
+
+
+def value(slot: Slot, text: pl.Expr) -> pl.Expr:
+    """A column of the slot's values, null where the text of a value is not beyond doubt."""
+    kind = slot.field.kind if slot.field else {"number": "float", "bool": "bool"}[slot.kind]
+    match kind:
+        case "str":
+            return text
+        case "bool":
+            return pl.when(text == "true").then(True).when(text == "false").then(False)
+        case "int":
+            return pl.when(text.str.contains(WHOLE)).then(text).cast(pl.Int64)
+        case "time" if slot.kind == "text":
+            return usual(text)
+    number = pl.when(text.str.contains(NUMBER)).then(text).cast(pl.Float64)
+    return instants(number) if kind == "time" else number
+
+
+def texts(block: Block, starts: Positions, ends: Positions, *, keep: bool) -> pl.Series:
+    """Text values as Arrow views: short ones in the view itself, long ones in the block's buffer.
+
+    What is to be kept longer than the block is copied out of it.
+    """
+    sizes = ends - starts
+    words = block.words
+    views = np.empty((len(starts), 2), np.uint64)
+    longest = int(sizes.max()) if len(sizes) else 0
+    held = sizes if longest <= INLINE else np.minimum(sizes, INLINE)
+    views[:, 0] = sizes.view(np.uint64) | ((words[starts] & HEAD[held]) << np.uint64(32))
+    views[:, 1] = words[starts + 4] & TAIL[held]
+    buffers = [None, pa.py_buffer(views)]
+    if longest > INLINE:
+        views[:, 1] = np.where(sizes > INLINE, starts.view(np.uint64) << np.uint64(32), views[:, 1])
+        buffers.append(pa.py_buffer(block.buffer))
+    column = pl.Series(pa.Array.from_buffers(pa.string_view(), len(starts), buffers))
+    if keep and longest > INLINE:
+        return pl.Series(column.to_arrow(compat_level=pl.CompatLevel.oldest()))
+    return column

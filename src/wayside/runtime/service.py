@@ -1,0 +1,203 @@
+"""A running Wayside without its server: log, store, engine, feeds and lake, opened and ended in order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from types import TracebackType
+
+import structlog
+
+from wayside import metrics
+from wayside.adapters.intake import FeedIntake
+from wayside.adapters.runners import runner_of
+from wayside.adapters.running import Runner
+from wayside.adapters.simulate import SimulatorRunner
+from wayside.adapters.sources import Simulator
+from wayside.broker import EmbeddedBroker
+from wayside.clock import SYSTEM, Clock
+from wayside.dataflow import EmbeddedEngine
+from wayside.domain import Feed, Plan
+from wayside.hot.sqlite import SqliteStore
+from wayside.lake.delta import DeltaLake
+from wayside.quarantine import SPEC
+from wayside.runtime.background import Ticker
+from wayside.runtime.chosen import plain_feed
+from wayside.runtime.folder import Folder, hold
+from wayside.runtime.lakewriter import LakeWriter
+from wayside.runtime.observed import PlanCollector
+from wayside.settings import Settings
+from wayside.values import NodeStatus, PartitionInfo
+
+log = structlog.get_logger(__name__)
+LAKE_UPKEEP = 300.0
+"""Seconds between two compactions of the lake."""
+
+
+class Service:
+    """Opened by `with`; `start` begins to work, leaving the block ends it cleanly within `settings.stop_within`."""
+
+    def __init__(self, plan: Plan, settings: Settings, *, clock: Clock = SYSTEM) -> None:
+        self.plan = plan
+        self.settings = settings
+        self.clock = clock
+        self.started = False
+        self.runners: dict[str, Runner] = {}
+        self.generators: dict[str, SimulatorRunner] = {}
+        self.tickers: list[Ticker] = []
+        self.damages = {store: metrics.damages(store) for store in ("hot", "lake")}
+        self.recovered = threading.Event()
+        self.starting = threading.Thread(target=self._recover, name="wayside-recovery", daemon=True)
+        self._failure: BaseException | None = None
+        self._lake_writer: LakeWriter | None = None
+        self._lake_upkeep = clock.monotonic() + LAKE_UPKEEP
+        self._ending = ExitStack()
+        self._stopping = threading.Event()
+
+    def __enter__(self) -> Service:
+        with ExitStack() as ending:
+            self.folder: Folder = ending.enter_context(hold(self.settings.data_dir))
+            self.folder.check()
+            if self.folder.format() is None:
+                self.folder.mark()
+            self.broker = EmbeddedBroker(self.folder.log, clock=self.clock)
+            ending.callback(self.broker.close)
+            for topic in self.plan.topics.values():
+                self.broker.create(topic.spec)
+            self.broker.create(SPEC)
+            self.store = SqliteStore(self.folder.hot, clock=self.clock)
+            ending.callback(self.store.close)
+            self.store.ensure(
+                [table.spec for table in self.plan.tables.values()],
+                [window.spec for window in self.plan.windows.values()],
+            )
+            self.lake = DeltaLake(self.folder.lake, clock=self.clock)
+            self.engine = EmbeddedEngine(self.plan, self.broker, self.store, clock=self.clock)
+            self.open_feeds(ending)
+            ending.enter_context(metrics.watch(PlanCollector(self.nodes, self.log_state, self.clock)))
+            self._ending = ending.pop_all()
+        return self
+
+    def open_feeds(self, ending: ExitStack) -> None:
+        """An intake for each feed and for each topic's plain records; runners for feeds that run by themselves."""
+        feeds = {name: plain_feed(topic) for name, topic in self.plan.topics.items()} | self.plan.feeds
+        self.intakes = {name: FeedIntake(feed, self.broker, clock=self.clock) for name, feed in feeds.items()}
+        for intake in self.intakes.values():
+            ending.callback(intake.close)
+        for name, feed in self.plan.feeds.items():
+            runner = runner_of(feed, self.intakes[name], clock=self.clock)
+            if runner is not None:
+                self.runners[name] = runner
+            if isinstance(runner, SimulatorRunner):
+                self.generators[name] = runner
+
+    def start(self) -> None:
+        """Begin to recover and run; `readiness` tells when that is done."""
+        self.started = True
+        self.starting.start()
+
+    def _recover(self) -> None:
+        """The engine first, then what brings records, then the work beside them."""
+        try:
+            self.engine.start()
+            for name, runner in self.runners.items():
+                if name not in self.generators or (self.settings.simulate and shown(self.plan.feeds[name])):
+                    runner.start()
+            self.tickers = list(self.work())
+            for ticker in self.tickers:
+                ticker.start()
+        except Exception as error:  # told by `failure`, which ends the process
+            self._failure = error
+            log.critical("start failed", error=str(error), exc_info=True)
+        else:
+            self.recovered.set()
+
+    def work(self) -> Iterator[Ticker]:
+        """What is done every so often."""
+        yield Ticker("maintenance", self.settings.maintain_every.total_seconds(), self.maintain, clock=self.clock)
+        if self.settings.lake:
+            yield Ticker("lake", self.settings.lake_every.total_seconds(), self.write_lake, clock=self.clock)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._ending:
+            if self.started:
+                self.stop()
+
+    def stop(self, spent: float = 0.0) -> None:
+        """End cleanly: nothing new comes in, what is in the log is computed and committed.
+
+        `spent` are seconds of `settings.stop_within` that are gone already. Doing it twice is harmless.
+        """
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        deadline = self.clock.monotonic() + self.settings.stop_within.total_seconds() - spent
+        for ticker in self.tickers:
+            ticker.ask_to_stop()
+        for name, runner in self.runners.items():
+            log.debug("feed.stop", feed=name)
+            runner.stop()
+        for intake in self.intakes.values():
+            intake.close()
+        while self.failure() is None and self.lag() and self.clock.monotonic() < deadline - 3:
+            self.clock.sleep(0.02)
+        self.starting.join(max(0.0, deadline - self.clock.monotonic()))
+        self.engine.stop()
+        for ticker in self.tickers:
+            if not ticker.stop(deadline - self.clock.monotonic()):
+                log.warning("background work is cut off; what it had begun is done at the next start", work=ticker.name)
+        log.info("stopped", lag=self.lag())
+
+    # -- how things are ------------------------------------------------------------------------------------------
+
+    def failure(self) -> BaseException | None:
+        """Why nothing more can be written, or null. The process should end and recover."""
+        return self._failure or self.broker.failure or self.engine.failure or self.store.damaged
+
+    def readiness(self) -> list[str]:
+        """Reasons why this should not be used yet; none when it is ready."""
+        if (failure := self.failure()) is not None:
+            return [str(failure).splitlines()[0]]
+        return [] if self.recovered.is_set() else ["The engine is recovering its state from the log."]
+
+    def data_problem(self) -> str | None:
+        """What is wrong with the data folder's disk, or null."""
+        return "The disk of the data folder is full: nothing is accepted." if self.broker.disk_full else None
+
+    def lag(self) -> int:
+        """Records in the log that the engine has not processed."""
+        return sum(node.lag for node in self.engine.status())
+
+    def nodes(self) -> list[NodeStatus]:
+        """Feeds first, then what the engine runs."""
+        return [self.intakes[name].status() for name in self.plan.feeds] + self.engine.status()
+
+    def log_state(self) -> dict[str, list[PartitionInfo]]:
+        """Every topic with its partitions."""
+        return {topic: self.broker.partitions(topic) for topic in self.broker.topics()}
+
+    # -- work beside the engine ----------------------------------------------------------------------------------
+
+    def maintain(self) -> None:
+        """Retention and compaction of the log and the store."""
+        self.broker.maintain()
+        self.store.expire(self.clock.now() - self.settings.hot_keep)
+        self.store.compact()
+
+    def write_lake(self) -> int:
+        """Append to the lake what is new in the log and the store; returns the number of rows."""
+        if self._lake_writer is None:
+            self._lake_writer = LakeWriter(self.plan, self.broker, self.store, self.lake, stopped=self._stopping.is_set)
+        rows = self._lake_writer.round()
+        if self._lake_upkeep < self.clock.monotonic():
+            self._lake_upkeep = self.clock.monotonic() + LAKE_UPKEEP
+            self.lake.maintain(keep=self.settings.lake_keep)
+        return rows
+
+
+def shown(feed: Feed) -> bool:
+    """Whether a feed is a simulator that belongs to the show."""
+    return isinstance(feed.source, Simulator) and feed.source.demo

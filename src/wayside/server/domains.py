@@ -1,0 +1,127 @@
+"""Routes that domains add for clients of the systems that they replace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from wayside.domain import Answer, Endpoint
+from wayside.server import bodies, documents
+from wayside.server.ingest import content_lines, unsupported
+from wayside.server.operations import Context, Handler, Operation, Operations
+from wayside.server.params import checked, unknown
+from wayside.server.problems import ProblemError
+from wayside.server.queries import LiveQueries
+
+REF = "#/components/schemas/{name}"
+
+
+def operations(context: Context) -> Operations:
+    """The routes of all domains."""
+    queries = LiveQueries(context.services)
+    return [
+        Operation(
+            endpoint.method,
+            endpoint.path,
+            handler(context, queries, endpoint),
+            {endpoint.path: document(domain.title, endpoint)},
+            components(endpoint),
+        )
+        for domain in context.services.plan.domains
+        for endpoint in domain.endpoints
+    ]
+
+
+def handler(context: Context, queries: LiveQueries, endpoint: Endpoint) -> Handler:
+    """Decode, run the domain's function on a worker, encode."""
+    decode: Callable[[bytes], Any] | None = (
+        msgspec.json.Decoder(endpoint.body).decode if endpoint.body is not None else None
+    )
+
+    async def handle(request: Request) -> Response:
+        given = parameters(request, endpoint)
+        body = None
+        if decode is not None:
+            headers = dict(request.scope["headers"])
+            if content_lines(headers.get(b"content-type")):
+                raise unsupported("application/json")
+            raw = await bodies.read(request.receive, headers, context.budget, lines=False)
+            body = decoded(decode, raw)
+        answer = await context.workers.run(endpoint.handler, queries, body, given)
+        return written(answer)
+
+    return handle
+
+
+def parameters(request: Request, endpoint: Endpoint) -> dict[str, str]:
+    """Path and query parameters as text; each declared one once."""
+    given = {name: str(value) for name, value in request.path_params.items()}
+    for name, text in request.query_params.multi_items():
+        if name not in endpoint.parameters:
+            raise unknown(name, list(endpoint.parameters))
+        if name in given:
+            raise ProblemError(422, f"The parameter `{name}` is given twice.", where=f"query parameter {name}")
+        given[name] = checked(name, text)
+    return given
+
+
+def decoded(decode: Any, raw: bytes) -> Any:
+    """The body as the endpoint's type. Raises ProblemError: 400 for broken JSON, 422 for a wrong shape."""
+    try:
+        return decode(raw)
+    except msgspec.ValidationError as error:
+        raise ProblemError(422, f"{error}.", where="body", next="See /docs for what is expected.") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError(400, f"The body is not valid JSON: {error}.", where="body") from error
+    except RecursionError as error:
+        raise ProblemError(400, "The body is nested too deeply.", where="body") from error
+
+
+def written(answer: Answer) -> Response:
+    """The handler's answer; a body of null is sent as nothing at all."""
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    media = headers.pop("content-type", "application/json")
+    if answer.body is None:
+        return Response(b"", answer.status, headers=headers)
+    body = answer.body if isinstance(answer.body, bytes) else orjson.dumps(answer.body, default=str)
+    return Response(body, answer.status, headers=headers, media_type=media)
+
+
+def components(endpoint: Endpoint) -> dict[str, Any]:
+    """The schemas of the body's type."""
+    return msgspec.json.schema_components([endpoint.body], ref_template=REF)[1] if endpoint.body is not None else {}
+
+
+def document(tag: str, endpoint: Endpoint) -> dict[str, Any]:
+    """The OpenAPI description of a domain's endpoint."""
+    replies = endpoint.replies or {200: "Success"}
+    written: dict[str, Any] = {
+        "summary": endpoint.summary,
+        "operationId": f"{endpoint.method.lower()}{endpoint.path.replace('/', '_')}",
+        "tags": [tag],
+        "parameters": [
+            {"name": name, "in": "query", "required": False, "schema": schema}
+            for name, schema in endpoint.parameters.items()
+        ],
+        "responses": {
+            **documents.problems(422, 503),
+            **{str(status): {"description": meaning} for status, meaning in replies.items() if status < 400},
+            **{
+                status: {**problem, "description": replies.get(int(status), problem["description"])}
+                for status, problem in documents.problems(*(code for code in replies if code >= 400)).items()
+            },
+        },
+    }
+    if endpoint.body is not None:
+        (schema,), _ = msgspec.json.schema_components([endpoint.body], ref_template=REF)
+        media: dict[str, Any] = {"schema": schema}
+        if endpoint.example is not None:
+            media["example"] = endpoint.example
+        written["requestBody"] = {"required": True, "content": {"application/json": media}}
+        written["responses"] |= documents.problems(400, 413, 415)
+    return written

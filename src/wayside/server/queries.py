@@ -1,0 +1,52 @@
+"""What the endpoints and reports of domains may ask: the `Queries` of `wayside.domain` over the live stores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from wayside.domain.views import Generator
+from wayside.errors import NotFoundError
+from wayside.server.services import Services
+from wayside.server.windows import declared, partials, summed
+from wayside.specs import WindowSpec
+
+Where = Mapping[str, Sequence[Any]] | None
+
+
+class LiveQueries:
+    """Answers of committed data plus the windows still open. Blocking: call it from a worker thread."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def now(self) -> datetime:
+        return self._services.clock.now()
+
+    def table(self, name: str, where: Where = None) -> pl.DataFrame:
+        return self._services.store.table(name, where=where, limit=self._services.limits.rows)
+
+    def windows(self, name: str, start: datetime, end: datetime, where: Where = None) -> pl.DataFrame:
+        spec = self._spec(name)
+        return declared(spec, partials(self._services, spec, start, end, where))
+
+    def summary(self, name: str, start: datetime, end: datetime, *, by: Sequence[str], where: Where) -> pl.DataFrame:
+        spec = self._spec(name)
+        return summed(spec, partials(self._services, spec, start, end, where), by)
+
+    def generator(self, feed: str) -> Generator:
+        generators = self._services.generators
+        if feed not in generators:
+            raise NotFoundError(
+                f"The feed {feed!r} has no generator.", why=f"Generators: {', '.join(generators) or 'none'}."
+            )
+        return generators[feed]
+
+    def _spec(self, name: str) -> WindowSpec:
+        windows = self._services.plan.windows
+        if name not in windows:
+            raise NotFoundError(f"There is no window {name!r}.", why=f"Windows: {', '.join(windows) or 'none'}.")
+        return windows[name].spec

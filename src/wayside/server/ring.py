@@ -1,0 +1,36 @@
+"""Recent commits, kept so that a subscriber who was away for a moment misses nothing."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from wayside.server.limits import Limits
+from wayside.values import Commit
+
+
+class Ring:
+    """Recent commits in order, bounded in number and bytes. Filled by one thread, read by others."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._commits: deque[tuple[Commit, int]] = deque()
+        self._bytes = 0
+        self.latest = 0
+
+    def add(self, commit: Commit) -> None:
+        """Keep a commit, and let the oldest go."""
+        size = sum(int(frame.estimated_size()) for part in (commit.tables, commit.windows) for frame in part.values())
+        self._commits.append((commit, size))
+        self._bytes += size
+        self.latest = commit.sequence
+        while len(self._commits) > self._limits.ring_events or (
+            self._bytes > self._limits.ring_bytes and len(self._commits) > 1
+        ):
+            self._bytes -= self._commits.popleft()[1]
+
+    def after(self, sequence: int) -> list[Commit] | None:
+        """The commits behind a sequence number, or null when some of them are not here any more (or never were)."""
+        kept = [commit for commit, _ in list(self._commits)]
+        if not kept or not kept[0].sequence - 1 <= sequence <= kept[-1].sequence:
+            return None
+        return [commit for commit in kept if commit.sequence > sequence]

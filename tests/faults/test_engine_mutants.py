@@ -1,0 +1,140 @@
+"""The harness bites: each planted fault in the engine is found by the very check that the engine passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, find, settings
+
+from tests.properties.harness import Case, cases, check, run
+from wayside.broker import MemoryBroker
+from wayside.dataflow import EmbeddedEngine
+from wayside.dataflow.spans import SpanOperator
+from wayside.dataflow.steps import WindowStep
+from wayside.dataflow.watermark import Watermark
+from wayside.values import Checkpoint
+
+pytestmark = pytest.mark.faults
+Engines = Callable[..., EmbeddedEngine]
+
+
+class OffsetsFirst(EmbeddedEngine):
+    """Commits the offsets in a transaction of their own, before the rows."""
+
+    def _commit(self, effects: Any, *, snapshot: bool) -> None:
+        saved = Checkpoint(dict(self.positions), self.sequence + 1, {}, {}, dict(self.positions))
+        with self.store.transaction() as transaction:
+            transaction.save(self.group, saved)
+        super()._commit(effects, snapshot=snapshot)
+
+
+class StateAhead(EmbeddedEngine):
+    """Claims that an old state covers all offsets."""
+
+    def _commit(self, effects: Any, *, snapshot: bool) -> None:
+        real = self.store.transaction
+
+        @contextmanager
+        def transaction() -> Iterator[Any]:
+            with real() as inner:
+                yield Claims(inner)
+
+        with patch.object(type(self.store), "transaction", lambda _: transaction()):
+            super()._commit(effects, snapshot=snapshot)
+
+
+class Claims:
+    """A transaction whose checkpoints say that the state is current, though it is the one before."""
+
+    previous: dict[str, bytes] | None = None
+
+    def __init__(self, inner: Any) -> None:
+        self.inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def save(self, group: str, checkpoint: Checkpoint) -> None:
+        state, Claims.previous = Claims.previous, checkpoint.state or Claims.previous
+        self.inner.save(
+            group,
+            Checkpoint(checkpoint.positions, checkpoint.sequence, checkpoint.progress, state, checkpoint.positions),
+        )
+
+
+class KeepsDuplicates(MemoryBroker):
+    """Ignores record ids."""
+
+    def append(self, topic: str, frame: Any, *, ids: Any = None, partition: int | None = None) -> Any:
+        return super().append(topic, frame, partition=partition)
+
+
+def count_late_rows(self: SpanOperator, frame: Any, times: Any, watermark: Any) -> Any:
+    """Late rows are reported, and counted in their windows all the same."""
+    late = ADD(self, frame, times, watermark)
+    ADD(self, frame.filter(late), times[late.to_numpy()], -(2**62)) if late is not None else None
+    return late
+
+
+def by_batch(self: Watermark, partition: str, times: Any, appended: Any, now: float) -> Any:
+    """The watermark moves between batches only, so that lateness depends on how the log is cut."""
+    before = self.newest.get(partition, -(2**62))
+    JUDGE(self, partition, times, appended, now)
+    return self.floor(before)
+
+
+def uncapped(self: Watermark, partition: str, times: Any, appended: Any, now: float) -> Any:
+    """A wrong clock moves the watermark for everybody."""
+    return JUDGE(self, partition, times, np.int64(2**62), now)
+
+
+def fastest(self: Watermark, now: float, partitions: int) -> int:
+    """The watermark of the fastest partition instead of the slowest."""
+    self.closed = max(self.closed, max(self.newest.values(), default=-(2**62)) - self.lateness)
+    return self.closed
+
+
+ADD, JUDGE = SpanOperator.add, Watermark.judge
+MUTANTS: dict[str, tuple[Engines, Callable[..., Any], Any]] = {
+    "offsets committed before the rows": (OffsetsFirst, MemoryBroker, None),
+    "a state that does not belong to its offsets": (StateAhead, MemoryBroker, None),
+    "a duplicate not dropped": (EmbeddedEngine, KeepsDuplicates, None),
+    "a late row counted in its window": (EmbeddedEngine, MemoryBroker, (SpanOperator, "add", count_late_rows)),
+    "lateness that depends on batches": (EmbeddedEngine, MemoryBroker, (Watermark, "judge", by_batch)),
+    "a wrong clock that moves the watermark": (EmbeddedEngine, MemoryBroker, (Watermark, "judge", uncapped)),
+    "the fastest partition's watermark": (EmbeddedEngine, MemoryBroker, (Watermark, "advance", fastest)),
+    "open windows forgotten in the state": (
+        EmbeddedEngine,
+        MemoryBroker,
+        (WindowStep, "load", lambda self, state, progress, now: self.watermark.load(progress, now)),
+    ),
+}
+
+
+def is_caught(case: Case, engines: Engines, brokers: Callable[..., Any]) -> bool:
+    """Whether the check fails for a case."""
+    try:
+        check(case, *run(case, engines, brokers))
+    except AssertionError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutant_is_caught(name: str) -> None:
+    engines, brokers, change = MUTANTS[name]
+    Claims.previous = None
+    bounds = settings(
+        max_examples=2000,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+        deadline=None,
+    )
+    with patch.object(*change) if change else patch.object(Claims, "previous", None):
+        find(cases(), lambda case: is_caught(case, engines, brokers), settings=bounds)

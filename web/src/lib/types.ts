@@ -1,0 +1,174 @@
+/** Answers of the server, as documented in its OpenAPI. Times are ISO 8601 in UTC. */
+
+export type Cell = string | number | boolean | null;
+
+export interface Column {
+  name: string;
+  type: string;
+  unit: string | null;
+}
+
+export interface Frame {
+  columns: Column[];
+  rows: Cell[][];
+  next?: Cell;
+  total?: number;
+  thinned?: boolean;
+  /** Keys of rows that are gone; only in what the live stream sends. */
+  deleted?: Cell[][];
+}
+
+export interface Trouble {
+  since: string;
+  what: string;
+  next: string;
+}
+
+export interface Status {
+  version: string;
+  now: string;
+  started: string;
+  zone: string;
+  feeds: { live: number; silent: number; down: number };
+  newest: string | null;
+  rejected_last_hour: number;
+  data_dir_problem: string | null;
+  problems: Trouble[];
+}
+
+export interface Layer {
+  name: string;
+  title: string;
+  kind: string;
+  table: string;
+  thing: string;
+  series: string | null;
+  value: string;
+  time: string;
+  unit: string;
+  window: string | null;
+  stale_seconds: number;
+  dead_seconds: number;
+}
+
+export interface Output {
+  name: string;
+  kind: string;
+  unit: string | null;
+  column?: string;
+}
+
+export interface WindowInfo {
+  name: string;
+  kind: string;
+  size_seconds: number;
+  every_seconds: number;
+  by: string[];
+  outputs: Output[];
+}
+
+export interface Domain {
+  name: string;
+  title: string;
+  zone: string;
+  layers: Layer[];
+  tables: string[];
+  windows: WindowInfo[];
+}
+
+export interface PlanNode {
+  name: string;
+  kind: string;
+  label: string;
+  records: number;
+  rate: number | null;
+  lag: number | null;
+  late: number | null;
+  rejected: number | null;
+  watermark: string | null;
+  last_record: string | null;
+  last_error: string | null;
+  stale: boolean;
+}
+
+export interface Plan {
+  now: string;
+  nodes: PlanNode[];
+  edges: { source: string; target: string }[];
+}
+
+export interface Partition {
+  partition: number;
+  start: number;
+  end: number;
+  bytes: number;
+  oldest: string | null;
+  newest: string | null;
+}
+
+export interface Topic {
+  name: string;
+  record: string;
+  doc: string;
+  key: string[];
+  time: string | null;
+  partitions: Partition[];
+  fields: { name: string; type: string; unit: string | null; doc: string }[];
+  retention: { age_seconds: number | null; bytes: number | null };
+  compact: boolean;
+}
+
+/** A page of a topic; `columns` may be plain names. */
+export interface TopicPage {
+  columns: (Column | string)[];
+  rows: Cell[][];
+  start: number;
+  end: number;
+  next: number | null;
+}
+
+export interface Rejected {
+  id: string;
+  at: string;
+  feed: string;
+  topic: string;
+  rule: string;
+  message: string;
+  raw: string;
+  raw_truncated: boolean;
+  replayed_at: string | null;
+}
+
+export interface QuarantinePage {
+  rows: Rejected[];
+  by_rule: Record<string, number>;
+  total: number;
+  next: string | number | null;
+}
+
+export interface Replayed {
+  replayed: number;
+  accepted: number;
+  rejected: number;
+  duplicates: number;
+}
+
+export interface Sparklines {
+  now: string;
+  points: Record<string, [number, number | null][]>;
+}
+
+/** What the live stream sends with `snapshot` and `commit`. */
+export interface LiveUpdate {
+  sequence: number;
+  now: string;
+  tables?: Record<string, Frame>;
+  windows?: Record<string, Frame>;
+}
+
+/** What it sends with `records`: the tail of a topic. */
+export interface LiveRecords {
+  topic: string;
+  columns?: (Column | string)[];
+  rows: Cell[][] | Record<string, Cell>[];
+}
