@@ -160,9 +160,15 @@ def ensure_packages(groups: str) -> None:
     uv = ensure_uv()
     if was_moved():
         shutil.rmtree(VENV)
-    with step(f"installing Python packages ({'500' if groups == 'dev' else '300'} MB the first time)"):
-        install(uv, ["--no-dev"] if groups == "run" else [], str(VENV), with_project=True)
+    with step(f"installing Python packages ({'1,000' if groups == 'dev' else '300'} MB the first time)"):
+        install(uv, ["--no-dev"] if groups == "run" else tested_extras(), str(VENV), with_project=True)
         STAMP.write_text(wanted_packages(groups))
+
+
+def tested_extras() -> list[str]:
+    """The extras that tests use; Spark is of no use without a JVM, and large."""
+    names = ["kafka", "postgres", *(["spark"] if shutil.which("java") else [])]
+    return [word for name in names for word in ("--extra", name)]
 
 
 def install(uv: Path, selection: list[str], target: str, *, with_project: bool) -> None:
