@@ -134,7 +134,7 @@ def wanted_packages(groups: str) -> str:
     total = hashlib.sha256()
     for name in ("uv.lock", "pyproject.toml"):
         total.update((ROOT / name).read_bytes())
-    total.update(f"{ROOT} {base_python()} {sys.version}".encode())
+    total.update(f"{ROOT} {base_python()} {sys.version} {tested_extras() if groups == 'dev' else []}".encode())
     return f"{groups} {total.hexdigest()}"
 
 
