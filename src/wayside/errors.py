@@ -71,3 +71,7 @@ class OverloadedError(WaysideError):
     def __init__(self, what: str, *, retry_after: float = 1.0, where: str = "", why: str = "") -> None:
         super().__init__(what, where=where, why=why, next=f"Retry after {retry_after:g} s.")
         self.retry_after = retry_after
+
+
+class UnavailableError(OverloadedError):
+    """A server that Wayside depends on (a database, a broker) does not answer now. What was asked can be retried."""
