@@ -53,6 +53,10 @@ class StorageFailedError(WaysideError):
     """Writing or syncing failed. Nothing is acknowledged from here on; the process must restart and recover."""
 
 
+class UnavailableError(WaysideError):
+    """A server that this process depends on does not answer. Nothing was acknowledged; the caller may try again."""
+
+
 class DiskFullError(StorageFailedError):
     """No space left: writes are refused, reads go on, and writing resumes once there is space."""
 
@@ -71,7 +75,3 @@ class OverloadedError(WaysideError):
     def __init__(self, what: str, *, retry_after: float = 1.0, where: str = "", why: str = "") -> None:
         super().__init__(what, where=where, why=why, next=f"Retry after {retry_after:g} s.")
         self.retry_after = retry_after
-
-
-class UnavailableError(OverloadedError):
-    """A server that Wayside depends on (a database, a broker) does not answer now. What was asked can be retried."""

@@ -77,7 +77,7 @@ class Server:
         with self._lock:
             left = self._again - self._clock.monotonic()
             if left > 0:
-                raise self.away(self._why, retry_after=left)
+                raise self.away(self._why)
         both = f"{self._given.get('options', '')} {options}".strip()
         try:
             made: psycopg.Connection[Any] = self.psycopg.connect(
@@ -94,7 +94,7 @@ class Server:
                 self._wait = min(self._wait * 2, LONGEST_WAIT) or FIRST_WAIT
                 self._again = self._clock.monotonic() + self._wait
                 self._why = first_line(error)
-            raise self.away(self._why, retry_after=self._wait) from error
+            raise self.away(self._why) from error
         self._wait = self._again = 0.0
         if made.info.server_version < OLDEST:
             made.close()
@@ -105,11 +105,9 @@ class Server:
             )
         return made
 
-    def away(self, why: str, *, retry_after: float = 1.0) -> UnavailableError:
+    def away(self, why: str) -> UnavailableError:
         """The error that says that the store does not answer."""
-        return UnavailableError(
-            "The hot store does not answer.", where=self.where, why=why, retry_after=max(retry_after, FIRST_WAIT)
-        )
+        return UnavailableError("The hot store does not answer.", where=self.where, why=why, next="It is tried again.")
 
     @contextmanager
     def translated(self) -> Iterator[None]:

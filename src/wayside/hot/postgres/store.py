@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import psycopg
 
 log = logging.getLogger(__name__)
+PAUSE = 0.25
+"""Seconds between two attempts to open the store."""
 
 
 class PostgresStore:
@@ -155,10 +157,10 @@ class PostgresStore:
                 with self._alone():
                     return
             except UnavailableError as error:
-                if SYSTEM.monotonic() + error.retry_after > until:
+                if SYSTEM.monotonic() >= until:
                     raise
                 log.info("%s Trying again.", error.what)
-                SYSTEM.sleep(error.retry_after)
+                SYSTEM.sleep(PAUSE)
 
     @contextmanager
     def _alone(self) -> Iterator[psycopg.Cursor[Any]]:
