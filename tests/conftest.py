@@ -25,6 +25,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from cluster.kafka import KafkaNode
     from cluster.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -162,6 +163,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def real_data() -> Path:
     """The folder of recorded data; only for tests marked ``realdata``."""
     return real_data_folder()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
+    """A node of Kafka for all tests of this run; each takes a prefix of its own. Only for tests marked ``servers``."""
+    from cluster.kafka import KafkaNode, missing
+
+    if reason := missing():
+        pytest.skip(f"tier servers: {reason}")
+    node = KafkaNode(tmp_path_factory.mktemp("kafka"))
+    try:
+        yield node.start()
+    finally:
+        node.stop()
 
 
 @pytest.fixture(scope="session")
