@@ -19,6 +19,7 @@ from wayside.dataflow.status import Board
 from wayside.dataflow.steps import Effects, WindowStep
 from wayside.domain import Plan
 from wayside.errors import DiskFullError, NotFoundError, StorageFailedError
+from wayside.grouping import newest
 from wayside.ports import Broker, HotStore
 from wayside.quarantine import QUARANTINE, quarantined
 from wayside.values import Checkpoint, Commit, NodeStatus, Position, Rejection
@@ -248,8 +249,8 @@ class EmbeddedEngine:
     def _newest(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
         """The newest row per key among the rows of a commit."""
         spec = self.plan.tables[table].spec
-        ordered = frame.sort(spec.time, "_offset", maintain_order=True)
-        return ordered.unique(list(spec.key), keep="last", maintain_order=True).drop("_offset")
+        placed = frame.drop_nulls([*spec.key, spec.time])
+        return newest(placed, spec.key, spec.time, "_offset").drop("_offset")
 
     def _partition_count(self, step: WindowStep) -> int:
         """Number of partitions that feed a window."""

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from wayside.dataflow.grouping import Part, expression, grouped
+from wayside.grouping import Part, expression, grouped
 from wayside.specs import TIME, WindowSpec
 
 SECOND = 1_000_000
