@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
-from wayside.record.block import Block, Positions
+from wayside.record.block import Block
 from wayside.record.fields import FieldSpec
 from wayside.record.shapes import Shape, Slot, Spans
 from wayside.record.times import bounded, instants, other_times, usual
@@ -21,6 +21,7 @@ FEW = 16
 INLINE = 12
 """Longest text that an Arrow view carries in itself."""
 HEAD = np.array([(1 << (8 * min(n, 4))) - 1 for n in range(INLINE + 1)], np.uint64)
+HALF = np.uint64(32)
 TAIL = np.array([(1 << (8 * max(0, n - 4))) - 1 for n in range(INLINE + 1)], np.uint64)
 NUMBER = r"^(?:-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}|-?[1-9][0-9]{0,14}|0)$"
 """Numbers that every reader takes for the same value; all others are left to the strict decoder."""
@@ -41,11 +42,12 @@ def fill(block: Block, shape: Shape, spans: Spans, fields: Mapping[str, FieldSpe
     wanted: list[pl.Expr] = []
     checks: list[str] = []
     found: set[str] = set()
-    for number, (slot, starts, ends) in enumerate(zip(shape.slots, spans.starts, spans.ends, strict=True)):
+    for number, slot in enumerate(shape.slots):
         if slot.field is None and slot.kind == "text":
             continue
         name = slot.field.name if slot.field else f"undeclared {number}"
-        given.append(texts(block, starts, ends, keep=slot.kind == "text" and name in fields).alias(name))
+        kept = slot.field is not None and slot.field.kind == "str"
+        given.append(texts(block, spans, number, keep=kept).alias(name))
         wanted.append(value(slot, pl.col(name)).alias(name))
         found.add(name)
         if slot.field is None or slot.field.kind != "str":
@@ -80,22 +82,26 @@ def value(slot: Slot, text: pl.Expr) -> pl.Expr:
     return instants(number) if kind == "time" else number
 
 
-def texts(block: Block, starts: Positions, ends: Positions, *, keep: bool) -> pl.Series:
-    """Text values as Arrow views: short ones in the view itself, long ones in the block's buffer.
+def texts(block: Block, spans: Spans, number: int, *, keep: bool) -> pl.Series:
+    """Text values of a slot as Arrow views: short ones in the view itself, long ones in the block's buffer.
 
     What is to be kept longer than the block is copied out of it.
     """
-    sizes = ends - starts
-    words = block.words
+    starts, first, second = spans.starts[number], spans.heads[number][:, 0], spans.heads[number][:, 1]
+    sizes = spans.ends[number] - starts
     views = np.empty((len(starts), 2), np.uint64)
     longest = int(sizes.max()) if len(sizes) else 0
     held = sizes if longest <= INLINE else np.minimum(sizes, INLINE)
-    views[:, 0] = sizes.view(np.uint64) | ((words[starts] & HEAD[held]) << np.uint64(32))
-    views[:, 1] = words[starts + 4] & TAIL[held]
+    views[:, 0] = ((first & HEAD.take(held)) << HALF) | sizes.view(np.uint64)
     buffers = [None, pa.py_buffer(views)]
+    places = starts.view(np.uint64) << HALF  # in the first and only buffer
     if longest > INLINE:
-        views[:, 1] = np.where(sizes > INLINE, starts.view(np.uint64) << np.uint64(32), views[:, 1])
         buffers.append(pa.py_buffer(block.buffer))
+    if longest > INLINE and int(sizes.min()) > INLINE:
+        views[:, 1] = places
+    else:
+        inside = ((first >> HALF) | (second << HALF)) & TAIL.take(held)
+        views[:, 1] = inside if longest <= INLINE else np.where(sizes > INLINE, places, inside)
     column = pl.Series(pa.Array.from_buffers(pa.string_view(), len(starts), buffers))
     if keep and longest > INLINE:
         return pl.Series(column.to_arrow(compat_level=pl.CompatLevel.oldest()))
