@@ -13,6 +13,7 @@ from wayside.broker.kafka.clients import Clients
 from wayside.clock import SYSTEM
 
 _IDLE: Final = 12
+_SPARE: Final = 3
 _CHUNK: Final = 5_000
 _LARGE: Final = 64 << 20
 
@@ -119,7 +120,7 @@ class Fetchers:
                 if fetcher.place == place and fetcher.next == offset:
                     self._idle.remove(fetcher)
                     return fetcher
-            if len(self._idle) >= _IDLE // 2:  # the one that waits the longest goes elsewhere
+            if len(self._idle) >= _SPARE:  # the one that waits the longest goes elsewhere
                 return self._idle.pop(0)
         return Fetcher(self._clients)
 
