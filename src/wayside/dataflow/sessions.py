@@ -39,6 +39,11 @@ class SessionOperator:
             self.open = self.merge(pl.concat([self.open, partial]))
         return late
 
+    def absorb(self, partial: pl.DataFrame) -> None:
+        """Take in what `save` of another operator returned: sessions of rows that this one has not seen."""
+        if partial.height:
+            self.open = self.merge(pl.concat([self.open, partial.select(list(self.schema))]))
+
     def merge(self, sessions: pl.DataFrame) -> pl.DataFrame:
         """Join sessions of one key that touch or overlap."""
         by = list(self.spec.by)
