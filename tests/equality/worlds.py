@@ -23,6 +23,7 @@ from wayside.ports import Broker, Engine, HotStore
 from wayside.quarantine import QUARANTINE, SPEC, quarantined
 from wayside.record.bulk import BulkDecoder
 from wayside.values import Appended, PartitionInfo
+from wayside.wire import json
 
 EVER = (datetime(1990, 1, 1, tzinfo=UTC), datetime(2090, 1, 1, tzinfo=UTC))
 MANY = 10_000_000
@@ -41,6 +42,19 @@ class Message:
 def home(key: str, partitions: int) -> int:
     """A partition that follows from a key."""
     return zlib.crc32(key.encode()) % partitions
+
+
+def copied(broker: Broker, plan: Plan) -> list[Message]:
+    """What a log of columns holds, as the messages that a broker of messages would hold at the same offsets."""
+    found = []
+    for topic in plan.topics:
+        for info in broker.partitions(topic):
+            offset = info.start
+            while batch := broker.read(topic, info.partition, offset):
+                assert batch.offsets is None
+                found += [Message(topic, info.partition, line) for line in json.encode(batch.frame)]
+                offset = batch.next
+    return found
 
 
 def prepared(store: HotStore, plan: Plan) -> HotStore:
@@ -65,7 +79,9 @@ def appended(broker: Broker, topic: Topic, messages: list[Message], *, piece: in
                 broker.append(topic.name, found.frame, partition=partition).result()
 
 
-def embedded(plan: Plan, messages: list[Message], folder: Path, *, max_rows: int = 400_000) -> tuple[Broker, HotStore, Engine]:
+def embedded(
+    plan: Plan, messages: list[Message], folder: Path, *, max_rows: int = 400_000
+) -> tuple[Broker, HotStore, Engine]:
     """Run the plan on the embedded engine."""
     broker = EmbeddedBroker(folder / "log")
     for spec in (*(topic.spec for topic in plan.topics.values()), SPEC):

@@ -28,7 +28,9 @@ ROWS_OF_AN_ARROW_BATCH = 5
 
 def lines_of(frame: pl.DataFrame) -> list[bytes]:
     """Rows as the JSON messages that a producer would write."""
-    texts = [pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") for name, kind in frame.schema.items() if kind == MICROS]
+    texts = [
+        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") for name, kind in frame.schema.items() if kind == MICROS
+    ]
     return [orjson.dumps(row) for row in frame.with_columns(texts).iter_rows(named=True)]
 
 

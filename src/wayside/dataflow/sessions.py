@@ -7,6 +7,8 @@ time can touch a session that has closed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from wayside.dataflow.partials import instant, micros, raw_expressions
@@ -39,10 +41,11 @@ class SessionOperator:
             self.open = self.merge(pl.concat([self.open, partial]))
         return late
 
-    def absorb(self, partial: pl.DataFrame) -> None:
-        """Take in what `save` of another operator returned: sessions of rows that this one has not seen."""
-        if partial.height:
-            self.open = self.merge(pl.concat([self.open, partial.select(list(self.schema))]))
+    def absorb(self, saved: Sequence[pl.DataFrame]) -> None:
+        """Take in what `save` of other operators returned: sessions of rows that this one has not seen."""
+        parts = [part.select(list(self.schema)) for part in saved if part.height]
+        if parts:
+            self.open = self.merge(pl.concat([self.open, *parts]))
 
     def merge(self, sessions: pl.DataFrame) -> pl.DataFrame:
         """Join sessions of one key that touch or overlap."""

@@ -62,14 +62,15 @@ class SpanOperator:
         if len(self.raw) > MAX_FRAMES or self.rows > max(MAX_ROWS, 4 * self.floor):
             self.compact()
 
-    def absorb(self, partial: pl.DataFrame) -> None:
-        """Take in what `save` of another operator returned: partial rows of rows that this one has not seen."""
-        if not partial.height:
+    def absorb(self, saved: Sequence[pl.DataFrame]) -> None:
+        """Take in what `save` of other operators returned: partial rows of rows that this one has not seen."""
+        parts = [part for part in saved if part.height]
+        if not parts:
             return
-        self.partial = [self.aggregate(self.raw, [*self.partial, partial])]
+        self.partial = [self.aggregate(self.raw, [*self.partial, *parts])]
         self.raw = []
         self.rows = self.floor = self.partial[0].height
-        self.first = min(self.first, int(partial[START].min()))  # type: ignore[arg-type]  # not empty
+        self.first = int(self.partial[0][START].min())  # type: ignore[arg-type]  # not empty
 
     def compact(self) -> None:
         """Aggregate what is held, so that memory follows the number of keys and not of rows."""

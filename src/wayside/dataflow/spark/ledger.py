@@ -120,7 +120,7 @@ class Ledger:
             elif not again:
                 self._note(piece, effects)
         for name, frames in partials.items():
-            self.steps[name].operator.absorb(pl.concat(frames))
+            self.steps[name].operator.absorb(frames)
         return rows
 
     def _advance(self, piece: Piece, effects: Effects, seen: set[str], now: float) -> int:
