@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.generate import chunk
-from tests.equality.worlds import BareKafka, Message, canonical, copied, differences, embedded, home, on_spark, rows_of
-from wayside.domain import Domain, Plan, Topic, count, maximum, mean, minimum
+from tests.equality.job_a import plan_of, recorded
+from tests.equality.worlds import BareKafka, canonical, copied, differences, embedded, on_spark, rows_of
 from wayside.hot.sqlite import SqliteStore
-from wayside.record import Record
 
 NUMBER = 100_000
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
-
-
-class Measured(Record, key="device_id", time="timestamp"):
-    """A message of job A."""
-
-    device_id: str
-    timestamp: datetime
-    sensor: str
-    value: float
-
-
-def plan_of(topic: str, partitions: int) -> Plan:
-    """Job A's window, and a table."""
-    messages = Topic(topic, Measured, partitions=partitions)
-    window = messages.window(
-        f"{topic}_rollup",
-        by=["device_id", "sensor"],
-        every="10s",
-        lateness="2s",
-        idle="1h",
-        count=count(),
-        average=mean("value"),
-        minimum=minimum("value"),
-        maximum=maximum("value"),
-    )
-    latest = messages.table(f"{topic}_latest", by=["device_id", "sensor"])
-    return Plan.of([Domain("equality", "Equality", [window, latest])])
-
-
-def recorded(topic: str, partitions: int, number: int) -> list[Message]:
-    """Messages of job A's generator, late and malformed ones among them; each thing's in one partition."""
-    found = []
-    for line in chunk(0, number):
-        thing = line.split('"')[3] if line.startswith('{"device_id":"') else line[:20]
-        found.append(Message(topic, home(thing, partitions), line.rstrip("\n").encode()))
-    return found
 
 
 @pytest.mark.parametrize("partitions", [1, 2])

@@ -104,8 +104,10 @@ class BareKafka:
         self.consumer = Consumer({"bootstrap.servers": servers, "group.id": "offsets", "enable.auto.commit": False})
         admin = AdminClient({"bootstrap.servers": servers})
         config = {"message.timestamp.type": "LogAppendTime"}
-        topics = [NewTopic(name, topic.partitions, 1, config=config) for name, topic in plan.topics.items()]
-        for made in admin.create_topics(topics).values():
+        known = admin.list_topics(timeout=30).topics
+        missing = [topic for name, topic in plan.topics.items() if name not in known]
+        topics = [NewTopic(topic.name, topic.partitions, 1, config=config) for topic in missing]
+        for made in admin.create_topics(topics).values() if topics else ():
             made.result(30)
 
     def produce(self, messages: list[Message]) -> None:
@@ -144,13 +146,18 @@ class BareKafka:
 
 
 def on_spark(
-    plan: Plan, kafka: Any, spark: Any, store: HotStore, folder: Path, *, max_offsets: int | None = None
+    plan: Plan,
+    kafka: Any,
+    spark: Any,
+    store: HotStore,
+    folder: Path,
+    *,
+    max_offsets: int | None = None,
+    kind: type[SparkEngine] = SparkEngine,
 ) -> SparkEngine:
     """An engine that reads the topics of a plan from a node of Kafka."""
     source = KafkaSource(kafka.servers, max_offsets=max_offsets)
-    return SparkEngine(
-        plan, kafka, prepared(store, plan), source=source, sessions=lambda: spark, checkpoints=folder / "spark"
-    )
+    return kind(plan, kafka, prepared(store, plan), source=source, sessions=lambda: spark, checkpoints=folder / "spark")
 
 
 def rows_of(plan: Plan, broker: Broker, store: HotStore, engine: Engine) -> dict[str, pl.DataFrame]:

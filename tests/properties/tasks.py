@@ -9,7 +9,6 @@ import pickle
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
 import polars as pl
 import pyarrow as pa
 
@@ -21,17 +20,19 @@ from wayside.dataflow.spark.worker import Job
 from wayside.domain import Plan
 from wayside.ports import Broker, HotStore
 from wayside.values import Batch, Position
+from wayside.wire import json
 
 MICROS = pl.Datetime("us", "UTC")
 ROWS_OF_AN_ARROW_BATCH = 5
-
-
-def lines_of(frame: pl.DataFrame) -> list[bytes]:
-    """Rows as the JSON messages that a producer would write."""
-    texts = [
-        pl.col(name).dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ") for name, kind in frame.schema.items() if kind == MICROS
+ARROW = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("partition", pa.int32()),
+        ("offset", pa.int64()),
+        ("timestamp", pa.timestamp("us", "UTC")),
+        ("value", pa.binary()),
     ]
-    return [orjson.dumps(row) for row in frame.with_columns(texts).iter_rows(named=True)]
+)
 
 
 def messages_of(batch: Batch) -> pl.DataFrame:
@@ -44,23 +45,19 @@ def messages_of(batch: Batch) -> pl.DataFrame:
             "partition": pl.Series([batch.partition] * count, dtype=pl.Int32),
             "offset": offsets if batch.offsets is None else batch.offsets.cast(pl.Int64),
             "timestamp": pl.Series([batch.appended] * count, dtype=MICROS) if batch.appends is None else batch.appends,
-            "value": pl.Series(lines_of(batch.frame), dtype=pl.Binary),
+            "value": pl.Series(json.encode(batch.frame), dtype=pl.Binary),
         }
     )
 
 
+def arrow_of(messages: pl.DataFrame) -> pa.Table:
+    """Messages with the types that Spark knows."""
+    return messages.to_arrow().cast(ARROW)
+
+
 def in_small_batches(messages: pl.DataFrame) -> Iterator[pa.RecordBatch]:
     """Messages as a task gets them."""
-    target = pa.schema(
-        [
-            ("topic", pa.string()),
-            ("partition", pa.int32()),
-            ("offset", pa.int64()),
-            ("timestamp", pa.timestamp("us", "UTC")),
-            ("value", pa.binary()),
-        ]
-    )
-    yield from messages.to_arrow().cast(target).to_batches(max_chunksize=ROWS_OF_AN_ARROW_BATCH)
+    yield from arrow_of(messages).to_batches(max_chunksize=ROWS_OF_AN_ARROW_BATCH)
 
 
 def pieces_of(job: Job, messages: Sequence[pl.DataFrame], topics: Sequence[str]) -> list[Piece]:
@@ -72,6 +69,33 @@ def pieces_of(job: Job, messages: Sequence[pl.DataFrame], topics: Sequence[str])
             for batch in pickle.loads(sent)(in_small_batches(part)):
                 found += [Piece(**row) for row in batch.to_pylist()]
     return found
+
+
+def read(
+    broker: Broker, starts: Mapping[Position, int], ends: Mapping[Position, int] | None, rows: int
+) -> list[pl.DataFrame]:
+    """Messages from these offsets on, up to those ends or `rows` of each partition."""
+    found = []
+    for (topic, partition), start in sorted(starts.items()):
+        limit = rows if ends is None else ends[topic, partition] - start
+        batch = broker.read(topic, partition, start, max_rows=max(limit, 1))
+        if batch is None:
+            continue
+        messages = messages_of(batch)
+        if ends is not None:
+            messages = messages.filter(pl.col("offset") < ends[topic, partition])
+        if messages.height:
+            found.append(messages)
+    return found
+
+
+def starts_of(plan: Plan, broker: Broker, ledger: Ledger) -> dict[Position, int]:
+    """Where reading goes on, in every partition of the plan's topics."""
+    return {
+        (topic, info.partition): ledger.positions.get((topic, info.partition), info.start)
+        for topic in plan.topics
+        for info in broker.partitions(topic)
+    }
 
 
 class TaskEngine:
@@ -99,40 +123,22 @@ class TaskEngine:
 
     def recover(self) -> None:
         past, ranges = self.ledger.load()
-        read = self.read({at: start for at, (start, _) in ranges.items()}, {at: end for at, (_, end) in ranges.items()})
-        run_again(self.ledger, self.content, self.order, lambda job, topics: pieces_of(job, read, topics), past)
+        starts = {at: start for at, (start, _) in ranges.items()}
+        found = read(self.broker, starts, {at: end for at, (_, end) in ranges.items()}, 0)
+        run_again(self.ledger, self.content, self.order, lambda job, topics: pieces_of(job, found, topics), past)
         self.ledger.settle()
-
-    def read(self, starts: Mapping[Position, int], ends: Mapping[Position, int] | None) -> list[pl.DataFrame]:
-        """Messages from these offsets on, up to those ends or a few."""
-        found = []
-        for (topic, partition), start in sorted(starts.items()):
-            limit = self.max_rows if ends is None else ends[topic, partition] - start
-            batch = self.broker.read(topic, partition, start, max_rows=max(limit, 1))
-            if batch is None:
-                continue
-            messages = messages_of(batch)
-            if ends is not None:
-                messages = messages.filter(pl.col("offset") < ends[topic, partition])
-            if messages.height:
-                found.append(messages)
-        return found
 
     def step(self) -> int:
         for topic in self.plan.topics:
             self.ledger.partitions[topic] = len(self.broker.partitions(topic))
-        starts = {
-            (topic, info.partition): self.ledger.positions.get((topic, info.partition), info.start)
-            for topic in self.plan.topics
-            for info in self.broker.partitions(topic)
-        }
-        read = self.read(starts, None)
-        if not read and not self.ledger.due():
+        found = read(self.broker, starts_of(self.plan, self.broker, self.ledger), None, self.max_rows)
+        if not found and not self.ledger.due():
             return 0
-        run = lambda job, topics: pieces_of(job, read, topics)  # noqa: E731  # two lines shorter
-        effects, _ = micro_batch(self.ledger, self.content, self.order, run)
+        effects, _ = micro_batch(
+            self.ledger, self.content, self.order, lambda job, topics: pieces_of(job, found, topics)
+        )
         self.ledger.commit(effects)
-        return sum(part.height for part in read)
+        return sum(part.height for part in found)
 
     def open_windows(self, name: str) -> pl.DataFrame:
         step = self.ledger.steps[name]

@@ -57,7 +57,7 @@ class SparkEngine:
         self.source, self.sessions, self.checkpoints = source, sessions, checkpoints
         self.stages = stages(plan)
         self.ledger = Ledger(plan, broker, store, clock=clock, group=group)
-        self.content: bytes | None = None
+        self.content = pickled(plan)
         self.lock = threading.RLock()
         self.stopping = threading.Event()
         self.thread: threading.Thread | None = None
@@ -87,8 +87,6 @@ class SparkEngine:
         """Load the last checkpoint and run the rows between its state and its positions again, without effect."""
         with self.lock:
             self.loaded = False
-            if self.content is None:
-                self.content = pickled(self.plan)
             past, ranges = self.ledger.load()
             if ranges:
                 messages = self.source.between(self.sessions(), self._kept(ranges))
@@ -173,7 +171,6 @@ class SparkEngine:
 
     def apply(self, messages: Any, query: str, batch: int) -> int:
         """Apply one batch of a query, once; returns the number of rows. Spark calls this for every micro-batch."""
-        assert self.content is not None
         with self.lock:
             known = self.ledger.source
             if known.get("query") == query:
@@ -188,16 +185,16 @@ class SparkEngine:
             if not self.loaded:
                 raise WaysideError("The engine has not recovered from its last failure.")
             self.loaded = False  # until it is committed, what is in memory is worth nothing
-            rows = self._apply(messages, self.content, {"query": query, "batch": batch})
+            rows = self._apply(messages, {"query": query, "batch": batch})
             self.loaded = True
             return rows
 
-    def _apply(self, messages: Any, content: bytes, place: dict[str, Any]) -> int:
+    def _apply(self, messages: Any, place: dict[str, Any]) -> int:
         """Run the plan over the messages in Spark's tasks, and commit what they have found."""
         began = self.clock.monotonic()
         self.ledger.board.rate(began)
         with self._runner(messages) as run:
-            effects, rows = micro_batch(self.ledger, content, self.stages, run)
+            effects, rows = micro_batch(self.ledger, self.content, self.stages, run)
         self.ledger.source = place
         self.ledger.commit(effects)
         metrics.took("engine", self.clock.monotonic() - began)

@@ -8,14 +8,12 @@ from types import ModuleType
 from typing import Any
 
 from wayside.domain import Plan, Stream
-from wayside.errors import DeclarationError
+from wayside.errors import DeclarationError, MissingExtraError
 
 
 def pickled(plan: Plan) -> bytes:
     """The plan as bytes. What stands in a module that has no place on the module path travels by value."""
-    from pyspark import cloudpickle
-
-    library: Any = cloudpickle  # it has no types
+    library = cloudpickle()
     added = [module for module in modules(plan) if not importable(module)]
     for module in added:
         library.register_pickle_by_value(module)
@@ -31,6 +29,17 @@ def pickled(plan: Plan) -> bytes:
         for module in added:
             library.unregister_pickle_by_value(module)
     return content
+
+
+def cloudpickle() -> Any:
+    """The pickler that comes with Spark. Raises MissingExtraError."""
+    try:
+        from pyspark import cloudpickle as library
+    except ImportError as error:
+        raise MissingExtraError(
+            "The Spark engine needs the package pyspark.", next="Install wayside with the extra: wayside[spark]."
+        ) from error
+    return library
 
 
 def modules(plan: Plan) -> list[ModuleType]:
