@@ -221,7 +221,8 @@ class SparkEngine:
             if not self.loaded or not self.ledger.due():
                 return False
             effects = Effects()
-            self.ledger.close(effects)
+            if not self.ledger.close(effects):  # a partition that never had a row is still waited for
+                return False
             self.ledger.commit(effects)
             return True
         finally:

@@ -160,13 +160,16 @@ class Ledger:
         self.broker.append(QUARANTINE, frame, ids=found["id"]).result()
         self.board.refused(piece.name, found.height, found["message"][-1])
 
-    def close(self, effects: Effects) -> None:
-        """Advance the watermarks and take out the windows that they close."""
-        now = self.clock.monotonic()
+    def close(self, effects: Effects) -> bool:
+        """Advance the watermarks and take out the windows that they close; returns whether any has moved."""
+        now, moved = self.clock.monotonic(), False
         for name, step in self.steps.items():
+            before = step.watermark.closed
             closed = step.close(now, self.partitions.get(self.graph.roots[step.window.source.name], 1))
+            moved |= step.watermark.closed > before
             if closed is not None:
                 effects.closed[name] = closed
+        return moved
 
     def due(self) -> bool:
         """Whether a partition that has fallen idle lets a watermark move."""
