@@ -15,13 +15,17 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from cluster.kafka import KafkaNode
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -158,6 +162,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def real_data() -> Path:
     """The folder of recorded data; only for tests marked ``realdata``."""
     return real_data_folder()
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
+    """A node of Kafka for all tests of this run; each takes a prefix of its own. Only for tests marked ``servers``."""
+    from cluster.kafka import KafkaNode, missing
+
+    if reason := missing():
+        pytest.skip(f"tier servers: {reason}")
+    node = KafkaNode(tmp_path_factory.mktemp("kafka"))
+    try:
+        yield node.start()
+    finally:
+        node.stop()
 
 
 @pytest.fixture(scope="session")
