@@ -239,9 +239,10 @@ def run(
         return engine
 
     engine, steps = fresh(), 0
-    if case.flow == "grouped":
-        broker.append("members", pl.DataFrame(members())).result()
     bounds = [0, *case.cuts, len(case.rows)]
+    if case.flow == "grouped":  # and all of them are read before the first event
+        broker.append("members", pl.DataFrame(members())).result()
+        bounds = [0, *bounds]
     for start, end in pairwise(bounds):
         clock.advance(20.0)
         now = BASE + round(clock.monotonic()) * SECOND

@@ -9,6 +9,7 @@ import structlog
 
 from wayside.dataflow.steps import Effects
 from wayside.domain import Plan
+from wayside.grouping import newest
 from wayside.ports import HotStore
 from wayside.values import Checkpoint, Commit
 
@@ -58,5 +59,5 @@ class Listeners:
     def newest_of(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
         """The newest row per key among rows of a table."""
         spec = self.plan.tables[table].spec
-        ordered = frame.sort(spec.time, "_offset", maintain_order=True)
-        return ordered.unique(list(spec.key), keep="last", maintain_order=True).drop("_offset")
+        placed = frame.drop_nulls([*spec.key, spec.time])
+        return newest(placed, spec.key, spec.time, "_offset").drop("_offset")

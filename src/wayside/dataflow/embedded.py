@@ -30,6 +30,9 @@ SMALL_STATE = 20_000
 SNAPSHOT_ROWS = 2_000_000
 QUICK = 1_000
 """A micro-batch of fewer rows is followed by a short pause, so that more gathers for the next one."""
+LONGEST_PAUSE = 0.1
+"""Seconds. After a larger micro-batch the pause is as long as it took, up to this much, unless the engine lags: what
+is paid per micro-batch, and the row that each key writes, then is paid for more rows at once."""
 
 
 class EmbeddedEngine:
@@ -98,6 +101,7 @@ class EmbeddedEngine:
         """Step until stopped; a failing step is tried again from the last checkpoint, ever more slowly."""
         wait = 0.2
         while not self.stopping.is_set():
+            begun = self.clock.monotonic()
             try:
                 rows = self.step()
                 wait = 0.2
@@ -115,6 +119,8 @@ class EmbeddedEngine:
                 self.broker.wait(self.positions, 0.25)
             elif rows < QUICK:
                 self.stopping.wait(self.pause)
+            elif rows * 2 < self.max_rows:
+                self.stopping.wait(min(self.clock.monotonic() - begun, LONGEST_PAUSE))
 
     def _failed(self, error: Exception) -> None:
         """Show the error on every node and go back to the checkpoint; that may fail for the same reason."""

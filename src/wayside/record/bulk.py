@@ -34,10 +34,11 @@ MANY = 5000
 
 
 class Part(NamedTuple):
-    """What one shape has read: rows, and the numbers of their lines."""
+    """What one shape has read: rows, the numbers of their lines, and the sizes of their texts (see `Filled`)."""
 
     frame: pl.DataFrame
     rows: Positions
+    sizes: dict[str, tuple[int, int]]
 
 
 class Blocks:
@@ -119,7 +120,7 @@ class BulkDecoder:
             good = frame.select(pl.all_horizontal(pl.col(filled.doubtful).is_not_null())).to_series()
             frame, rows = frame.filter(good), rows[good.to_numpy()]
         names = list(self.record.fields)
-        parts.append(Part(frame if frame.columns == names else frame.select(names), rows))
+        parts.append(Part(frame if frame.columns == names else frame.select(names), rows, filled.sizes))
         if len(rows) == len(rest):
             return rest[:0]
         left = np.ones(len(block), np.bool_)
@@ -136,7 +137,8 @@ class BulkDecoder:
             order = np.argsort(rows, kind="stable")
             frame, rows = frame[order], rows[order]
         numbers = pl.Series("row", rows.astype(np.uint32))
-        return judge_of(self.record).judge(frame, numbers, received, clean=clean)
+        sizes = parts[0].sizes if len(parts) == 1 else {}
+        return judge_of(self.record).judge(frame, numbers, received, clean=clean, sizes=sizes)
 
     def strictly(self, block: Block, rest: Positions, received: datetime) -> Decoded:
         """Decode what no shape fits."""
