@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from wayside.dataflow.partials import collapse, from_raw, micros, present
+from wayside.dataflow.sums import state_types, upgraded
 from wayside.dataflow.watermark import END_OF_TIME, Micros
 from wayside.specs import WindowSpec
 
@@ -118,6 +119,7 @@ class SpanOperator:
 
     def load(self, state: pl.DataFrame) -> None:
         """Replace the state by what `save` returned."""
+        state = upgraded(state, state_types(self.spec))
         self.raw, self.partial = [], [state] if state.height else []
         self.rows = self.floor = state.height
         self.first = int(state[START].min()) if state.height else END_OF_TIME  # type: ignore[arg-type]  # not empty
