@@ -30,6 +30,7 @@ ARROW = pa.schema(
         ("partition", pa.int32()),
         ("offset", pa.int64()),
         ("timestamp", pa.timestamp("us", "UTC")),
+        ("id", pa.string()),
         ("value", pa.binary()),
     ]
 )
@@ -45,6 +46,7 @@ def messages_of(batch: Batch) -> pl.DataFrame:
             "partition": pl.Series([batch.partition] * count, dtype=pl.Int32),
             "offset": offsets if batch.offsets is None else batch.offsets.cast(pl.Int64),
             "timestamp": pl.Series([batch.appended] * count, dtype=MICROS) if batch.appends is None else batch.appends,
+            "id": pl.Series([None] * count, dtype=pl.String),
             "value": pl.Series(json.encode(batch.frame), dtype=pl.Binary),
         }
     )

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from wayside.dataflow.rows import Rows
@@ -24,19 +26,27 @@ AHEAD_MICROS = AHEAD // timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class Messages:
-    """Messages of one partition in the order of their offsets; moments of appending in microseconds since 1970."""
+    """Messages of one partition in the order of their offsets; moments of appending in microseconds since 1970.
+
+    `ids` are those of the records, null where there is none.
+    """
 
     topic: str
     partition: int
     offsets: Micros
     appended: Micros
     values: list[bytes | None]
+    ids: pl.Series
 
     def part(self, start: int) -> Messages:
         """The messages from a number on."""
-        if not start:
-            return self
-        return replace(self, offsets=self.offsets[start:], appended=self.appended[start:], values=self.values[start:])
+        return self.at(np.arange(start, len(self.values))) if start else self
+
+    def at(self, numbers: npt.NDArray[np.int64]) -> Messages:
+        """Some of the messages, by number."""
+        values = [self.values[number] for number in numbers.tolist()]
+        ids = self.ids.gather(numbers)
+        return replace(self, offsets=self.offsets[numbers], appended=self.appended[numbers], values=values, ids=ids)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from wayside.dataflow.graph import Graph
 from wayside.dataflow.recovery import PROGRESS as SAVED_PROGRESS
 from wayside.dataflow.recovery import saved_state, sound
 from wayside.dataflow.spark.partition import Past
-from wayside.dataflow.spark.pieces import LATE, PARTIALS, PROGRESS, REFUSED, TABLE, VERSIONS, Piece
+from wayside.dataflow.spark.pieces import IDS, LATE, PARTIALS, PROGRESS, REFUSED, TABLE, VERSIONS, Piece
 from wayside.dataflow.status import Board
 from wayside.dataflow.steps import Effects, WindowStep, packed, unpacked
 from wayside.dataflow.watermark import NEVER
@@ -49,6 +49,7 @@ class Ledger:
         self.positions: dict[Position, int] = {}
         self.sequence = 0
         self.source: dict[str, Any] = {}
+        self.recent: dict[str, pl.DataFrame] = {}
         self.changed_versions = False
         self.snapshot_at = self.clock.monotonic()
 
@@ -71,12 +72,13 @@ class Ledger:
         for name, versions in self.graph.versions.items():
             if f"versions:{name}" in state:
                 versions.load(unpacked(state[f"versions:{name}"]))
+        self.recent = {name[4:]: unpacked(part) for name, part in state.items() if name.startswith("ids:")}
         covered = checkpoint.state_positions if state else {}
         committed = checkpoint.progress.get("watermarks", {})
         ended = {name: int(committed.get(name, {}).get("closed", NEVER)) for name in self.steps}
         ranges = {at: (covered.get(at, 0), end) for at, end in self.positions.items() if covered.get(at, 0) < end}
         starts = {f"{topic}/{partition}": start for (topic, partition), (start, _) in ranges.items()}
-        return Past(starts, saved, {}, ended), ranges
+        return Past(starts, saved, {}, self._recent(), ended), ranges
 
     def settle(self) -> None:
         """After rows were run again: watermarks as they were committed, and without the windows that had closed."""
@@ -96,7 +98,11 @@ class Ledger:
         """What tasks that read these topics must know."""
         positions = {f"{topic}/{partition}": offset for (topic, partition), offset in self.positions.items()}
         watermarks = {name: step.watermark.save() for name, step in self.steps.items()}
-        return Past(positions, watermarks, self.versions_for(topics))
+        return Past(positions, watermarks, self.versions_for(topics), self._recent())
+
+    def _recent(self) -> dict[str, bytes]:
+        """Ids that may still come again."""
+        return {source: packed(ids) for source, ids in self.recent.items()}
 
     def versions_for(self, topics: Sequence[str]) -> dict[str, bytes]:
         """Versions of the tables that flows of these topics look into."""
@@ -109,18 +115,22 @@ class Ledger:
         now, rows = self.clock.monotonic(), 0
         seen: set[str] = set()
         partials: dict[str, list[pl.DataFrame]] = {}
+        recent: dict[str, list[pl.DataFrame]] = {}
         for piece in sorted(pieces, key=lambda made: (made.topic, made.partition, made.number)):
             if piece.kind == PARTIALS:
                 partials.setdefault(piece.name, []).append(piece.frame)
             elif piece.kind == VERSIONS:
                 self.graph.versions[piece.name].add(piece.frame)
                 self.changed_versions = True
+            elif piece.kind == IDS:
+                recent.setdefault(f"{piece.topic}/{piece.partition}", []).append(piece.frame)
             elif piece.kind == PROGRESS:
                 rows += self._advance(piece, effects, seen, now)
             elif not again:
                 self._note(piece, effects)
         for name, frames in partials.items():
             self.steps[name].operator.absorb(frames)
+        self.recent.update({source: pl.concat(frames) for source, frames in recent.items()})
         return rows
 
     def _advance(self, piece: Piece, effects: Effects, seen: set[str], now: float) -> int:
@@ -199,7 +209,7 @@ class Ledger:
             dict(self.positions),
             self.sequence + 1,
             progress,
-            saved_state(self.graph, self.steps) if snapshot else None,
+            self._state() if snapshot else None,
             dict(self.positions) if snapshot else {},
         )
         write(self.store, self.group, effects, checkpoint)
@@ -208,6 +218,11 @@ class Ledger:
             self.snapshot_at, self.changed_versions = now, False
         self.remember()
         self.listeners.tell(lambda: self._told(effects))
+
+    def _state(self) -> dict[str, bytes]:
+        """Open windows, versions and ids."""
+        ids = {f"ids:{source}": content for source, content in self._recent().items()}
+        return {**saved_state(self.graph, self.steps), **ids}
 
     def _snapshot_due(self, now: float) -> bool:
         """Small states go with every commit, as do changed versions of tables; large states at intervals."""

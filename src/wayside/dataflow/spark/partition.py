@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from wayside.dataflow.graph import Graph, marked
 from wayside.dataflow.refusing import raw_lines, refusal_ids
 from wayside.dataflow.rows import Rows
 from wayside.dataflow.spark.decoding import Messages, TopicDecoder
-from wayside.dataflow.spark.pieces import LATE, PARTIALS, REFUSED, TABLE, VERSIONS, Piece, Pieces
+from wayside.dataflow.spark.pieces import IDS, LATE, PARTIALS, REFUSED, TABLE, VERSIONS, Piece, Pieces
+from wayside.dataflow.spark.repeats import Repeats
 from wayside.dataflow.steps import WindowStep, unpacked
 from wayside.domain import Plan, Table
 from wayside.errors import WaysideError
@@ -32,6 +35,8 @@ class Past:
     positions: Mapping[str, int] = field(default_factory=dict)
     watermarks: Mapping[str, Any] = field(default_factory=dict)
     versions: Mapping[str, bytes] = field(default_factory=dict)
+    recent: Mapping[str, bytes] = field(default_factory=dict)
+    """Ids that may still come again, by partition."""
     ended: Mapping[str, int] = field(default_factory=dict)
     """While rows are run again: up to where each window has been closed, so that what comes back may be dropped."""
 
@@ -56,6 +61,9 @@ class PartitionRun:
         self.records: dict[str, int] = {}
         self.newest: dict[str, int] = {}
         self.decoder = TopicDecoder(plan.topics[topic])
+        recent = past.recent.get(self.source)
+        horizon = plan.topics[topic].spec.dedup_horizon // timedelta(seconds=1)
+        self.repeats = Repeats(horizon, None if recent is None else unpacked(recent))
         self.last = -1
         self.fed: set[str] = set()
         self.rows = 0
@@ -66,7 +74,8 @@ class PartitionRun:
         if not len(messages.offsets):
             return
         self.position = int(messages.offsets[-1]) + 1
-        judged = self.decoder.decode(messages)
+        keep = self.repeats.fresh(messages.ids, messages.appended)
+        judged = self.decoder.decode(messages if keep is None else messages.at(np.flatnonzero(keep)))
         if judged.refused:
             topic = messages.topic
             ids = [f"{topic}/{self.source}/{offset}/0/{rule}" for offset, rule, _, _ in judged.refused]
@@ -150,6 +159,8 @@ class PartitionRun:
             self.pieces.rows(PARTIALS, name, step.operator.save())
         for name, held in self.candidates.items():
             self.pieces.rows(TABLE, name, newest_per_key(self.graph.plan.tables[name], held))
+        if self.repeats.recent.height:
+            self.pieces.rows(IDS, "", self.repeats.recent)
         self.pieces.facts(
             {
                 "next": self.position,

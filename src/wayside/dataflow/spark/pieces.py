@@ -16,7 +16,8 @@ import polars as pl
 from wayside.dataflow.steps import packed, unpacked
 
 SCHEMA = "kind string, name string, topic string, partition int, number int, content binary"
-PARTIALS, LATE, TABLE, VERSIONS, REFUSED, PROGRESS = "partials", "late", "table", "versions", "refused", "progress"
+PARTIALS, LATE, TABLE, VERSIONS = "partials", "late", "table", "versions"
+REFUSED, IDS, PROGRESS = "refused", "ids", "progress"
 MAX_ROWS = 200_000
 """Rows of one piece; a piece is one cell of a Spark row and must stay far below 2 GB."""
 

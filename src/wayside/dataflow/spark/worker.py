@@ -66,4 +66,4 @@ def messages_of(part: pl.DataFrame) -> Messages:
     """Messages of one partition."""
     topic, partition = str(part["topic"][0]), int(part["partition"][0])
     moments = micros_of(part["timestamp"])
-    return Messages(topic, partition, part["offset"].to_numpy(), moments, part["value"].to_list())
+    return Messages(topic, partition, part["offset"].to_numpy(), moments, part["value"].to_list(), part["id"])

@@ -91,7 +91,8 @@ def run() -> PartitionRun:
 def messages(*offsets: int) -> Messages:
     values = [b'{"thing":"a","at":"2026-03-01T00:00:00Z","value":1}'] * len(offsets)
     moments = np.full(len(offsets), 2**55, dtype=np.int64)
-    return Messages("readings", 0, np.array(offsets, dtype=np.int64), moments, list(values))
+    ids = pl.Series("id", [None] * len(offsets), dtype=pl.String)
+    return Messages("readings", 0, np.array(offsets, dtype=np.int64), moments, list(values), ids)
 
 
 @pytest.mark.parametrize("cuts", [[(1, 0)], [(0, 1, 1)], [(3, 4), (2,)], [(3, 4), (4, 5)]])
