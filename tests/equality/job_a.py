@@ -6,6 +6,7 @@ from datetime import datetime
 
 from bench.generate import chunk
 from tests.equality.worlds import Message, home
+from wayside.adapters import HttpPush
 from wayside.domain import Domain, Plan, Topic, count, maximum, mean, minimum
 from wayside.record import Record
 
@@ -22,6 +23,7 @@ class Measured(Record, key="device_id", time="timestamp"):
 def plan_of(topic: str, partitions: int) -> Plan:
     """Job A's window, and a table."""
     messages = Topic(topic, Measured, partitions=partitions)
+    messages.feed(f"{topic}_push", HttpPush())
     window = messages.window(
         f"{topic}_rollup",
         by=["device_id", "sensor"],

@@ -132,7 +132,7 @@ class Stored:
 
 
 def test_two_kills(kafka: Any, tmp_path: Path) -> None:
-    killed(kafka, tmp_path, "twokills", kills=2, number=40_000, seed=1)
+    killed(kafka, tmp_path, "twokills", kills=2, number=24_000, seed=1)
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from tests.equality.job_a import plan_of, recorded
 from tests.equality.worlds import BareKafka, canonical, copied, differences, embedded, on_spark, rows_of
 from wayside.hot.sqlite import SqliteStore
 
-NUMBER = 100_000
+NUMBER = 60_000
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 
 
@@ -26,7 +26,7 @@ def test_one_log_gives_the_same_rows(partitions: int, kafka: Any, spark: Any, tm
     expected.pop("quarantine")  # what the door refused is no part of the log
     log = BareKafka(kafka.servers, plan)
     log.produce(copied(broker, plan))
-    for name, max_offsets in (("whole", None), ("cut", 33_333)):
+    for name, max_offsets in (("whole", None), ("cut", 22_222)):
         folder = tmp_path / name
         found = on_spark(plan, log, spark, SqliteStore(tmp_path / f"{name}.sqlite"), folder, max_offsets=max_offsets)
         found.drain()

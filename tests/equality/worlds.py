@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -152,11 +153,13 @@ def on_spark(
     store: HotStore,
     folder: Path,
     *,
+    servers: str = "",
+    names: Mapping[str, str] | None = None,
     max_offsets: int | None = None,
     kind: type[SparkEngine] = SparkEngine,
 ) -> SparkEngine:
     """An engine that reads the topics of a plan from a node of Kafka."""
-    source = KafkaSource(kafka.servers, max_offsets=max_offsets)
+    source = KafkaSource(servers or kafka.servers, max_offsets=max_offsets, names=names or {})
     return kind(plan, kafka, prepared(store, plan), source=source, sessions=lambda: spark, checkpoints=folder / "spark")
 
 
