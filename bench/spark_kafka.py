@@ -1,6 +1,6 @@
 """Job A from Kafka on Spark: our plan against the same job written by hand, and what a trip through Arrow costs.
 
-    python -m bench.spark_kafka [MESSAGES]        starts a broker, runs every way in a process of its own, prints a table
+    python -m bench.spark_kafka [MESSAGES]     starts a broker, runs every way in a process of its own, prints a table
 
 Ways: `read` only counts what Kafka gives; `arrow` hands every message to Python and back (`mapInArrow` without work);
 `hand` is native Spark: from_json, withWatermark, a window, Parquet; `ours` is the plan with exact lateness, a
@@ -103,47 +103,46 @@ def timed(way: str, servers: str, topic: str, partitions: int, folder: Path) -> 
     return time.perf_counter() - began
 
 
+def measured(way: str, servers: str, topic: str, partitions: int, folder: Path) -> float:
+    """Seconds of one way in a process of its own."""
+    folder.mkdir()
+    command = [sys.executable, "-m", "bench.spark_kafka", "--way", way, servers, topic, str(partitions), str(folder)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "scripts")])}
+    done = subprocess.run(command, env=env, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(done.stdout + done.stderr[-4000:])
+    return float(done.stdout.split("seconds")[1])
+
+
+def table(number: int, place: Path) -> dict[str, int]:
+    """Messages per second of every way, with one and two partitions."""
+    from cluster.kafka import KafkaNode
+    from tests.equality.worlds import BareKafka
+
+    figures: dict[str, int] = {}
+    node = KafkaNode(place / "kafka", properties={"log.flush.interval.messages": "1000000"}).start()
+    try:
+        for partitions in (1, 2):
+            topic = f"job{partitions}"
+            BareKafka(node.servers, plan_of(topic, partitions))
+            produce(node.servers, topic, partitions, number)
+            for way in WAYS:
+                seconds = measured(way, node.servers, topic, partitions, place / f"{way}{partitions}")
+                name = f"{way}, {partitions} partition(s)"
+                figures[name] = round(number / seconds)
+                print(f"{name:20} {seconds:6.1f} s {figures[name]:9,} messages/s", flush=True)
+    finally:
+        node.stop()
+    return figures
+
+
 def main() -> None:
     if sys.argv[1:2] == ["--way"]:
         way, servers, topic, partitions, folder = sys.argv[2:]
         print("seconds", timed(way, servers, topic, int(partitions), Path(folder)))
         return
-    from cluster.kafka import KafkaNode
-    from tests.equality.worlds import BareKafka
-
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "scripts")])
-    figures: dict[str, float] = {}
     with tempfile.TemporaryDirectory(prefix="wayside-bench-") as place:
-        node = KafkaNode(Path(place) / "kafka", properties={"log.flush.interval.messages": "1000000"}).start()
-        try:
-            for partitions in (1, 2):
-                topic = f"job{partitions}"
-                BareKafka(node.servers, plan_of(topic, partitions))
-                produce(node.servers, topic, partitions, number)
-                for way in WAYS:
-                    folder = Path(place) / f"{way}{partitions}"
-                    folder.mkdir()
-                    command = [sys.executable, "-m", "bench.spark_kafka", "--way", way, node.servers, topic]
-                    done = subprocess.run(
-                        [*command, str(partitions), str(folder)],
-                        env={**os.environ, "PYTHONPATH": paths},
-                        cwd=ROOT,
-                        capture_output=True,
-                        text=True,
-                        check=False,
-                    )
-                    if done.returncode:
-                        raise SystemExit(done.stdout + done.stderr[-4000:])
-                    seconds = float(done.stdout.split("seconds")[1])
-                    figures[f"{way}, {partitions} partition(s)"] = round(number / seconds)
-                    print(
-                        f"{way:6} {partitions} partition(s): {seconds:6.1f} s, {number / seconds:9,.0f} messages/s",
-                        flush=True,
-                    )
-        finally:
-            node.stop()
-    print(json.dumps(figures))
+        print(json.dumps(table(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000, Path(place))))
 
 
 if __name__ == "__main__":
