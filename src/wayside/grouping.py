@@ -2,7 +2,7 @@
 
 Each key column becomes numbers by a dictionary of its distinct values in sorted order, the numbers of a row become
 one, and aggregates are arrays indexed by it. The groups come out sorted by key, and sums are added in row order.
-Measured on a million readings of 10,000 devices and 4 sensors: 70 ms of one core, where grouping and sorting the same
+Measured on a million readings of 10,000 things and 4 series: 70 ms of one core, where grouping and sorting the same
 rows with Polars takes 280 ms.
 """
 

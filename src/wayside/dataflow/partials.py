@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import polars as pl
 
-from wayside.grouping import Part, expression, grouped
+from wayside.dataflow.sums import PARTS, part_of, split, split_columns, state_columns, state_types, whole
+from wayside.grouping import Part, grouped
 from wayside.specs import TIME, WindowSpec
 
 SECOND = 1_000_000
@@ -21,24 +22,26 @@ def micros(span: timedelta) -> int:
 def raw_parts(spec: WindowSpec) -> list[Part]:
     """How the partial columns of a group follow from its raw rows: `rows` counts records, `n` what is not null."""
     how = {"rows": "len", "n": "count"}
-    split = [(name, *name.rpartition("__")[::2]) for name in spec.partials]
-    return [Part(name, how.get(part, part), column) for name, column, part in split]
+    floats = split_columns(spec)
+    made: list[Part] = []
+    for name in spec.partials:
+        column, _, part = name.rpartition("__")
+        if part == "sum" and column in floats:
+            made += [Part(f"{name}{end}", "sum", part_of(column, number)) for number, end in enumerate(PARTS)]
+        else:
+            made.append(Part(name, how.get(part, part), column))
+    return made
 
 
 def partial_parts(spec: WindowSpec) -> list[Part]:
     """How they follow from its partial rows."""
-    kinds = [(name, name.rpartition("__")[2]) for name in spec.partials]
+    kinds = [(name, name.rpartition("__")[2]) for name in state_columns(spec)]
     return [Part(name, kind if kind in ("min", "max") else "sum", name) for name, kind in kinds]
-
-
-def raw_expressions(spec: WindowSpec) -> list[pl.Expr]:
-    """Expressions that aggregate raw values of one group into its partial columns."""
-    return [expression(part).alias(part.name) for part in raw_parts(spec)]
 
 
 def from_raw(rows: pl.DataFrame, keys: list[str], spec: WindowSpec) -> pl.DataFrame:
     """One partial row per group of raw rows, sorted by key."""
-    return grouped(rows, keys, raw_parts(spec))
+    return grouped(split(rows, split_columns(spec)), keys, raw_parts(spec))
 
 
 def collapse(parts: Sequence[pl.DataFrame], keys: list[str], spec: WindowSpec) -> pl.DataFrame:
@@ -47,7 +50,7 @@ def collapse(parts: Sequence[pl.DataFrame], keys: list[str], spec: WindowSpec) -
         return parts[0]
     if not parts:
         columns = {key: spec.input.get(key, pl.Int64()) for key in keys}
-        return pl.DataFrame(schema={**columns, **{name: spec.schema[name] for name in spec.partials}})
+        return pl.DataFrame(schema={**columns, **state_types(spec)})
     return grouped(pl.concat(parts), keys, partial_parts(spec))
 
 
@@ -57,7 +60,8 @@ def present(rows: pl.DataFrame, size: int, spec: WindowSpec) -> pl.DataFrame:
     return rows.select(
         instant(start).alias("window_start"),
         instant(start + size).alias("window_end"),
-        *(pl.col(name) for name in (*spec.by, *spec.partials)),
+        *(pl.col(name) for name in spec.by),
+        *whole(spec),
     )
 
 
