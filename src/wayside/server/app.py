@@ -11,7 +11,19 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wayside.errors import WaysideError
-from wayside.server import answers, domains, health, openapi, quarantine, series, sparklines, tables, topics, windows
+from wayside.server import (
+    answers,
+    compatible,
+    domains,
+    health,
+    openapi,
+    quarantine,
+    series,
+    sparklines,
+    tables,
+    topics,
+    windows,
+)
 from wayside.server.bodies import Budget
 from wayside.server.guard import Guard
 from wayside.server.hub import Hub
@@ -56,6 +68,7 @@ def create_app(services: Services) -> FastAPI:
     answers.add_routes(app, context)
     health.add_routes(app, context)
     routes.append(openapi.route(app, services, operations))
+    routes.extend(compatible.routes(context))
     routes.append(Route(FALLBACK, Pages(services.pages).get, methods=["GET"], include_in_schema=False))
     for kind in (ProblemError, WaysideError, HTTPException, Exception):
         app.add_exception_handler(kind, on_error)

@@ -49,7 +49,7 @@ class Services:
     `intakes` holds each feed's intake under the feed's name, and for each topic its plain one under the topic's own
     name. `generators` holds the simulators by feed. `readiness` gives the reasons why the server should not be used
     yet. `pages` is the folder of the built page. `hosts` are names besides those of the loopback interface under which
-    the server may be addressed.
+    the server may be addressed. `registry_path` is the path below which the schema registry answers.
     """
 
     plan: Plan
@@ -69,3 +69,4 @@ class Services:
     hosts: Sequence[str] = ()
     registry: CollectorRegistry = metrics.REGISTRY
     quarantine: str = QUARANTINE
+    registry_path: str = "/registry"
