@@ -27,7 +27,7 @@ from wayside.server import (
 from wayside.server.bodies import Budget
 from wayside.server.guard import Guard
 from wayside.server.hub import Hub
-from wayside.server.ingest import Door, NoDoor, PushDoor
+from wayside.server.ingest import Door, NoDoor, PushDoor, push_path
 from wayside.server.landing import Landing
 from wayside.server.live import Live
 from wayside.server.operations import Context, Operation
@@ -119,7 +119,6 @@ def ingest_doors(context: Context) -> dict[str, ASGIApp]:
     plan, landing = context.services.plan, Landing()
     doors: dict[str, ASGIApp] = {f"/v1/topics/{name}/records": Door(context, landing, name) for name in plan.topics}
     for feed in plan.feeds.values():
-        path = getattr(feed.source, "path", None)
-        if feed.source.kind == "push" and isinstance(path, str):
+        if (path := push_path(feed)) is not None:
             doors[path] = PushDoor(context, landing, feed, int(getattr(feed.source, "status", 202)))
     return doors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from wayside.server.problems import ProblemError, of_error
 
 log = structlog.get_logger(__name__)
 DEPTH = 32
+LARGE = 64 * 1024
+"""Bytes of a body beyond which another thread reads it."""
 METHODS = ("GET", "POST", "PUT", "DELETE")
 NEST = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 Answer = Callable[["Asked"], Awaitable[Any]]
@@ -68,12 +71,7 @@ class Asked:
         data = await bodies.read(self.request.receive, headers, self.context.budget, lines=True)
         if not data.strip():
             return None
-        if nesting(data) > DEPTH:
-            raise RefusalError(400, f"The body is nested more than {DEPTH} deep.")
-        try:
-            return orjson.loads(data)
-        except orjson.JSONDecodeError as error:
-            raise RefusalError(400, f"The body is not JSON: {error}.") from error
+        return await asyncio.to_thread(decoded, data) if len(data) > LARGE else decoded(data)
 
     async def members(self) -> dict[str, Any]:
         """The JSON body, which must be an object. Raises RefusalError 422."""
@@ -81,6 +79,16 @@ class Asked:
         if not isinstance(found, dict):
             raise RefusalError(422, "The body must be a JSON object.")
         return found
+
+
+def decoded(data: bytes) -> Any:
+    """A body as JSON. Raises RefusalError 400."""
+    if nesting(data) > DEPTH:
+        raise RefusalError(400, f"The body is nested more than {DEPTH} deep.")
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise RefusalError(400, f"The body is not JSON: {error}.") from error
 
 
 def nesting(data: bytes) -> int:

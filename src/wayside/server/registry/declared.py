@@ -6,6 +6,7 @@ import structlog
 
 from wayside.domain import Plan
 from wayside.server.compat import RefusalError
+from wayside.server.ingest import PROXY
 from wayside.server.registry import rules
 from wayside.server.registry.store import SchemaStore
 from wayside.wire.avro import key_schema, value_schema
@@ -15,8 +16,14 @@ log = structlog.get_logger(__name__)
 
 
 def register_declared(store: SchemaStore, plan: Plan) -> None:
-    """Register what is missing. What cannot follow an earlier version is logged and left out."""
+    """Register what is missing. What cannot follow an earlier version is logged and left out.
+
+    A name at which a feed takes messages of the REST Proxy is left to the schemas of those who produce them.
+    """
+    paths = {getattr(feed.source, "path", None) for feed in plan.feeds.values()}
     for name, topic in plan.topics.items():
+        if PROXY + name in paths:
+            continue
         try:
             texts = {f"{name}-value": value_schema(topic.record), f"{name}-key": key_schema(topic.record)}
         except AvroError as error:

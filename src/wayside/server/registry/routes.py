@@ -110,7 +110,12 @@ class Registry:
         found: dict[str, Any] = {"is_compatible": not messages}
         return {**found, "messages": messages} if asked.flag("verbose") else found
 
-    # -- schemas -------------------------------------------------------------------------------------------------------
+
+class Schemas:
+    """Answers questions about schemas, wherever they are registered."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.ask = registry.ask
 
     async def types(self, asked: Asked) -> Any:
         return ["AVRO"]
@@ -188,6 +193,7 @@ async def schema_of(asked: Asked) -> str:
 def registry_routes(context: Context, store: SchemaStore, prefix: str) -> list[Route]:
     """All routes under `prefix`, which is empty or starts with a slash."""
     registry = Registry(context, store)
+    schemas = Schemas(registry)
     subject, schema = "/subjects/{subject}", "/schemas/ids/{id}"
     check = "/compatibility" + subject + "/versions"
     answers = [
@@ -202,12 +208,12 @@ def registry_routes(context: Context, store: SchemaStore, prefix: str) -> list[R
         ("DELETE", subject + "/versions/{version}", registry.delete_version),
         ("POST", check, registry.compatible),
         ("POST", check + "/{version}", registry.compatible),
-        ("GET", "/schemas", registry.schemas),
-        ("GET", "/schemas/types", registry.types),
-        ("GET", schema, registry.schema),
-        ("GET", schema + "/schema", registry.schema_text),
-        ("GET", schema + "/subjects", registry.schema_subjects),
-        ("GET", schema + "/versions", registry.schema_versions),
+        ("GET", "/schemas", schemas.schemas),
+        ("GET", "/schemas/types", schemas.types),
+        ("GET", schema, schemas.schema),
+        ("GET", schema + "/schema", schemas.schema_text),
+        ("GET", schema + "/subjects", schemas.schema_subjects),
+        ("GET", schema + "/versions", schemas.schema_versions),
         *setting_routes(registry.ask, registry.change),
     ]
     routes = [route(context, API, method, prefix + path, answer) for method, path, answer in answers]

@@ -15,6 +15,11 @@ Make = Callable[[Callable[[State], rules.Decision]], Awaitable[Any]]
 
 def setting_routes(ask: Ask, change: Make) -> list[tuple[str, str, Answer]]:
     """`/config` and `/mode`, each for all subjects and for one."""
+    return [*level_routes(ask, change), *mode_routes(ask, change)]
+
+
+def level_routes(ask: Ask, change: Make) -> list[tuple[str, str, Answer]]:
+    """Compatibility levels."""
 
     async def get_level(asked: Asked) -> Any:
         subject = asked.request.path_params.get("subject", "")
@@ -33,6 +38,16 @@ def setting_routes(ask: Ask, change: Make) -> list[tuple[str, str, Answer]]:
 
     async def delete_level(asked: Asked) -> Any:
         return {"compatibilityLevel": await change(rules.unset_level(subject_of(asked)))}
+
+    return [
+        (method, path, answer)
+        for path in ("/config", "/config/{subject}")
+        for method, answer in (("GET", get_level), ("PUT", put_level), ("DELETE", delete_level))
+    ]
+
+
+def mode_routes(ask: Ask, change: Make) -> list[tuple[str, str, Answer]]:
+    """Modes; that of all subjects can be changed, and not be taken away."""
 
     async def get_mode(asked: Asked) -> Any:
         subject = asked.request.path_params.get("subject", "")
@@ -53,12 +68,6 @@ def setting_routes(ask: Ask, change: Make) -> list[tuple[str, str, Answer]]:
         return {"mode": await change(rules.unset_mode(subject_of(asked)))}
 
     return [
-        ("GET", "/config", get_level),
-        ("PUT", "/config", put_level),
-        ("DELETE", "/config", delete_level),
-        ("GET", "/config/{subject}", get_level),
-        ("PUT", "/config/{subject}", put_level),
-        ("DELETE", "/config/{subject}", delete_level),
         ("GET", "/mode", get_mode),
         ("PUT", "/mode", put_mode),
         ("GET", "/mode/{subject}", get_mode),
