@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -76,7 +77,7 @@ class Wayside:
     def kill(self) -> None:
         """As the out-of-memory killer does."""
         if self.process is not None:
-            self.process.send(9)
+            self.process.send(signal.SIGKILL)
             self.process.process.wait(10)
             self.process = None
 

@@ -99,7 +99,7 @@ def test_our_client_of_a_registry(theirs: str) -> None:
                 messages = avro.encode(frame, text, number)
             with RegistryClient(address) as other:
                 assert avro.decode(messages, Thing, other.schema).frame.equals(frame)
-                with pytest.raises(WaysideError, match="incompatible|Incompatible"):
+                with pytest.raises(WaysideError, match=r"[Ii]ncompatible"):
                     other.register("things-value", text.replace('"long"', '"boolean"'))
                 with pytest.raises(WaysideError, match="999"):
                     other.schema(999)

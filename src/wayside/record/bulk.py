@@ -56,7 +56,8 @@ class Blocks:
         places = np.cumsum([0, *(len(block.content) for block in self.blocks)])
         starts = np.concatenate([block.starts + place for block, place in zip(self.blocks, places, strict=False)])
         edges = np.searchsorted(starts, np.cumsum(sizes))
-        return np.diff(edges, prepend=0).tolist()
+        numbers: list[int] = np.diff(edges, prepend=0).tolist()
+        return numbers
 
     def line(self, row: int) -> bytes:
         """The bytes of one line, without its newline."""

@@ -37,7 +37,7 @@ def test_refusals_carry_their_code(client: RegistryClient) -> None:
 
 
 def test_a_registry_that_is_not_there() -> None:
-    with RegistryClient(f"http://127.0.0.1:{free_port()}", timeout=2) as client:
-        with pytest.raises(RegistryError, match="no answer") as caught:
-            client.schema(1)
+    client = RegistryClient(f"http://127.0.0.1:{free_port()}", timeout=2)
+    with client, pytest.raises(RegistryError, match="no answer") as caught:
+        client.schema(1)
     assert caught.value.next
