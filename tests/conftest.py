@@ -26,6 +26,7 @@ from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from cluster.kafka import KafkaNode
+    from cluster.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -184,3 +185,15 @@ def chromium() -> str:
     program = browser_program()
     assert program is not None, "mark the test with pytest.mark.browser"
     return program
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that all tests of a run share, each in a schema of its own; only for tests marked ``servers``."""
+    from cluster.postgres import Postgres, missing
+
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    server = Postgres.create()
+    yield server
+    server.remove()

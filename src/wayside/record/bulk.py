@@ -29,7 +29,7 @@ TRIES = 4
 """New shapes that are looked for in one block."""
 WORTHWHILE = 64
 """Fewer lines than this are not worth looking for their shape."""
-MANY = 5000
+MANY = 1000
 """Fewer lines than this are not worth making a block of: measured, the strict decoder is as fast up to about here."""
 
 
@@ -50,6 +50,14 @@ class Blocks:
 
     def __len__(self) -> int:
         return sum(len(block) for block in self.blocks)
+
+    def counts(self, sizes: Sequence[int]) -> list[int]:
+        """How many lines begin in each of these stretches of bytes, which together are all of it."""
+        places = np.cumsum([0, *(len(block.content) for block in self.blocks)])
+        starts = np.concatenate([block.starts + place for block, place in zip(self.blocks, places, strict=False)])
+        edges = np.searchsorted(starts, np.cumsum(sizes))
+        numbers: list[int] = np.diff(edges, prepend=0).tolist()
+        return numbers
 
     def line(self, row: int) -> bytes:
         """The bytes of one line, without its newline."""

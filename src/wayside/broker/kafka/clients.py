@@ -24,9 +24,8 @@ _CONSUMER: Final = {
     "enable.partition.eof": True,
     "auto.offset.reset": "error",
     "isolation.level": "read_committed",
-    "fetch.wait.max.ms": 10,  # who reads knows that there is something; the tail alone waits longer
     "fetch.error.backoff.ms": 50,
-    "queued.max.messages.kbytes": 16 << 10,
+    "queued.max.messages.kbytes": 8 << 10,
 }
 _PRODUCER: Final = {
     "enable.idempotence": True,
@@ -57,10 +56,10 @@ class Clients:
         """A client for topics, offsets and groups."""
         return self._made(AdminClient, {"log_level": 0}, (*_FETCHING, *_SENDING))
 
-    def consumer(self, **more: Any) -> Consumer:
+    def consumer(self) -> Consumer:
         """A client that reads what it is assigned, commits nothing, and tells the end of a partition."""
         group = {"group.id": "wayside-reader"}  # librdkafka wants one, and we never join it
-        return self._made(Consumer, {**_CONSUMER, **group, "log_level": 0, **more}, _SENDING)
+        return self._made(Consumer, {**_CONSUMER, **group, "log_level": 0}, _SENDING)
 
     def producer(self, on_error: Callable[[KafkaError], None]) -> Producer:
         """An idempotent client; its deliveries are told when it is polled."""

@@ -1,4 +1,8 @@
-"""Reading messages: a few consumers, each at one place of one partition, lent to whoever goes on from there."""
+"""Reading messages: a few consumers, each at one place of one partition, lent to whoever goes on from there.
+
+A consumer is never sent elsewhere: a new one answers within milliseconds, while one that is paused, resumed or
+assigned anew was measured to sleep for a second now and then.
+"""
 
 from __future__ import annotations
 
@@ -12,37 +16,33 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from wayside.broker.kafka.clients import Clients
 from wayside.clock import SYSTEM
 
-_IDLE: Final = 12
-_SPARE: Final = 3
+_IDLE: Final = 32
+_UNUSED: Final = 60.0
 _CHUNK: Final = 5_000
 _LARGE: Final = 64 << 20
 
 
 class Fetcher:
-    """One consumer. Not for use by several threads at once."""
+    """One consumer at one partition, which it reads from an offset on. Not for use by several threads at once."""
 
-    def __init__(self, clients: Clients) -> None:
+    def __init__(self, clients: Clients, place: tuple[str, int], offset: int) -> None:
         self._clients = clients
         self._consumer: Consumer = clients.consumer()
-        self.place: tuple[str, int] | None = None
-        self.next = 0
+        self._consumer.assign([TopicPartition(*place, offset)])
+        self.place = place
+        self.next = offset
+        self.used = 0.0
+        self.broken = False
 
-    def read(self, place: tuple[str, int], offset: int, end: int, most: int) -> list[Any]:
-        """Messages from an offset on, at most `most` of those before `end`; `next` is the offset after them.
+    def read(self, end: int, most: int) -> list[Any]:
+        """The next messages, at most `most` of those before `end`; `next` is the offset after them.
 
         Fewer come back when many bytes came; none when there are only holes up to the end. Raises UnavailableError.
         """
         try:
-            if place != self.place or offset != self.next:
-                self._consumer.assign([TopicPartition(*place, offset)])
-                self.place, self.next = place, offset
-            self._consumer.resume([TopicPartition(*place)])
-            found = self._gather(end, most)
-            if self.next >= end:  # whoever comes next knows that there is more, so nobody need wait for it here
-                self._consumer.pause([TopicPartition(*place)])
-            return found
+            return self._gather(end, most)
         except BaseException as error:
-            self.place = None
+            self.broken = True
             if isinstance(error, KafkaException):
                 raise self._clients.explained("records could not be read", error) from error
             raise
@@ -120,16 +120,14 @@ class Fetchers:
                 if fetcher.place == place and fetcher.next == offset:
                     self._idle.remove(fetcher)
                     return fetcher
-            if len(self._idle) >= _SPARE:  # the one that waits the longest goes elsewhere
-                return self._idle.pop(0)
-        return Fetcher(self._clients)
+        return Fetcher(self._clients, place, offset)
 
     def _give_back(self, fetcher: Fetcher) -> None:
+        now = fetcher.used = SYSTEM.monotonic()
         with self._lock:
-            if not self._closed:
-                self._idle.append(fetcher)
-                extra = self._idle.pop(0) if len(self._idle) > _IDLE else None
-            else:
-                extra = fetcher
-        if extra is not None:
-            extra.close()
+            unwanted = [fetcher] if self._closed or fetcher.broken else []
+            self._idle += [] if unwanted else [fetcher]
+            while self._idle and (len(self._idle) > _IDLE or now - self._idle[0].used > _UNUSED):
+                unwanted.append(self._idle.pop(0))
+        for one in unwanted:
+            one.close()

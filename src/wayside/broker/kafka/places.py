@@ -57,7 +57,7 @@ class Places:
             return size
         first = max(start, end - _SAMPLE)
         with self._fetchers.at(place, first) as fetcher:
-            messages = fetcher.read(place, first, end, _SAMPLE)
+            messages = fetcher.read(end, _SAMPLE)
         size = sum(len(message) + len(message.key() or b"") for message in messages) / max(len(messages), 1)
         with self._lock:
             self._sizes[place] = (end, size)

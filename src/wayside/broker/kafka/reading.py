@@ -46,7 +46,7 @@ class Reader:
         if offset >= end:
             return None
         with self._fetchers.at(place, offset) as fetcher:
-            messages = fetcher.read(place, offset, end, max_rows)
+            messages = fetcher.read(end, max_rows)
             following = fetcher.next
         return self._batch(entry, partition, offset, messages, following)
 
@@ -99,7 +99,7 @@ class Reader:
         found = []
         with self._fetchers.at(place, at) as fetcher:
             while at < first:
-                messages = fetcher.read(place, at, first, _BACK)
+                messages = fetcher.read(first, _BACK)
                 found.append(_rows(messages, fetcher.next))
                 at = fetcher.next
         return found

@@ -116,7 +116,7 @@ class Tail:
 
     def _assign(self, places: list[TopicPartition], *, add: bool) -> None:
         if self._consumer is None:
-            self._consumer = self._clients.consumer(**{"fetch.wait.max.ms": 100})
+            self._consumer = self._clients.consumer()
         if add:
             self._consumer.incremental_assign(places)
         else:
