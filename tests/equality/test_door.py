@@ -15,6 +15,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
+
 from bench.generate import chunk
 from tests.equality.job_a import plan_of
 from tests.equality.worlds import differences, on_spark, prepared, rows_of
