@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -124,9 +125,9 @@ class SparkEngine:
                 self._run(self._query(available_now=False))
             except Exception as error:  # whatever failed, the store is whole; say so and try again
                 cause, self.cause, self.loaded = self.cause or error, None, False
-                if isinstance(cause, StorageFailedError) and not isinstance(cause, DiskFullError):
+                if hopeless(cause):
                     self.failure = cause
-                    log.critical("engine stopped: storage failed", error=first_line(cause))
+                    log.critical("engine stopped: the process must start again", error=first_line(cause))
                     return
                 # A query that got nowhere may have a checkpoint that cannot be used.
                 self.fresh = self.ledger.sequence == before
@@ -168,6 +169,8 @@ class SparkEngine:
         if known and not self.fresh and (self.checkpoints / known / "metadata").is_file():
             return str(known)
         self.fresh = False
+        for old in self.checkpoints.glob("*/metadata"):  # of queries that nobody will go on with
+            shutil.rmtree(old.parent, ignore_errors=True)
         return uuid.uuid4().hex
 
     def _lost(self, at: Position, records: int) -> None:
@@ -276,6 +279,13 @@ class SparkEngine:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` after each commit, in order; returns the function that ends it."""
         return self.ledger.listeners.subscribe(listener)
+
+
+def hopeless(error: BaseException) -> bool:
+    """Whether only a new process helps: the store's disk has failed, or Spark's own process is gone."""
+    if isinstance(error, StorageFailedError):
+        return not isinstance(error, DiskFullError)
+    return isinstance(error, ConnectionError) or type(error).__name__ == "Py4JNetworkError"
 
 
 def first_line(error: BaseException) -> str:
