@@ -81,6 +81,14 @@ class Settings(BaseSettings):
     role: Literal["all", "server", "engine"] = Field(
         "all", description="What this process does: take and answer (`server`), compute (`engine`), or both (`all`)."
     )
+    engine: Literal["embedded", "spark"] = Field(
+        "embedded", description="What runs the plan: this process, or Spark (in the cluster profile, from Kafka)."
+    )
+    spark_master: str = Field("local[*]", description="Where Spark runs its tasks, as Spark's `--master`.")
+    spark_jars: Names = Field(
+        (), description="Jars of Spark's Kafka connector, separated by commas, where Spark does not have them."
+    )
+    spark_config: dict[str, str] = Field({}, description="More of Spark's own settings, as a table.")
     kafka_servers: str = Field(
         "", description="Kafka's `host:port`, several separated by commas; the log is in the data folder when empty."
     )
@@ -229,7 +237,7 @@ def explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     field = Settings.model_fields.get(name)
-    secret = field is not None and (field.annotation is SecretStr or name == "kafka_config")
+    secret = field is not None and (field.annotation is SecretStr or name in ("kafka_config", "spark_config"))
     shown = MASK if secret else repr(first["input"])
     hint = ""
     if name == "port" and "://" in str(first["input"]):
