@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Literal
 
@@ -113,9 +112,10 @@ def plan() -> Plan:
 class Site:
     """Everything that runs, and a client for it."""
 
-    def __init__(self, *, limits: Limits | None = None, pages: Path | None = None, hosts: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, limits: Limits | None = None, declared: Plan | None = None, **more: Any) -> None:
+        """`declared` is another plan than that of this file; `more` goes to the services."""
         self.limits = limits or Limits()
-        self.plan = plan()
+        self.plan = declared or plan()
         self.broker = MemoryBroker()
         self.store = MemoryStore()
         for topic in self.plan.topics.values():
@@ -135,8 +135,7 @@ class Site:
             limits=self.limits,
             readiness=lambda: self.reasons,
             version="1.2.3",
-            pages=pages,
-            hosts=hosts,
+            **more,
         )
         self.app = create_app(self.services)
 
