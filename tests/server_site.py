@@ -83,7 +83,7 @@ def panics(queries: Queries, asked: Any, given: Any) -> Answer:
     raise KeyboardInterrupt("the secret is 4711")
 
 
-def plan() -> Plan:
+def weather() -> Plan:
     """One topic with a push feed, a stream, a window, a table, two layers and an endpoint."""
     samples = Topic("samples", Sample)
     samples.feed("pushed", Push())
@@ -113,9 +113,16 @@ def plan() -> Plan:
 class Site:
     """Everything that runs, and a client for it."""
 
-    def __init__(self, *, limits: Limits | None = None, pages: Path | None = None, hosts: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        pages: Path | None = None,
+        hosts: tuple[str, ...] = (),
+        plan: Plan | None = None,
+    ) -> None:
         self.limits = limits or Limits()
-        self.plan = plan()
+        self.plan = plan or weather()
         self.broker = MemoryBroker()
         self.store = MemoryStore()
         for topic in self.plan.topics.values():

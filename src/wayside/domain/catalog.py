@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 
 from wayside.domain.flow import Flow, Table, Window
+from wayside.domain.maps import Map
 from wayside.domain.views import Endpoint, Layer, Report
 from wayside.errors import DeclarationError, NotFoundError
 
@@ -29,6 +30,7 @@ class Domain:
     reports: Sequence[Report] = field(default_factory=tuple)
     endpoints: Sequence[Endpoint] = field(default_factory=tuple)
     zone: str = "UTC"
+    maps: Sequence[Map] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
         names = {node.name for node in self.flow}
@@ -41,6 +43,10 @@ class Domain:
                         why=f"Listed: {', '.join(sorted(names))}.",
                         next="Add it to flow=.",
                     )
+        tables = {node.name: node.spec.schema for node in self.flow if isinstance(node, Table)}
+        windows = {node.name: list(node.spec.aggregates) for node in self.flow if isinstance(node, Window)}
+        for map in self.maps:
+            map.check(tables, windows)
 
 
 def discover(names: Sequence[str] | None = None) -> list[Domain]:

@@ -10,6 +10,7 @@ from wayside.domain import Domain, Layer, Stream, Table, Window
 from wayside.domain.flow import Join
 from wayside.durations import duration
 from wayside.server.frames import iso
+from wayside.server.maps import map_of
 from wayside.server.services import Services
 from wayside.values import NodeStatus
 
@@ -89,6 +90,7 @@ def domain_of(services: Services, domain: Domain) -> dict[str, Any]:
         "title": domain.title,
         "zone": domain.zone,
         "layers": [layer_of(layer) for layer in domain.layers],
+        "maps": [map_of(map) for map in domain.maps],
         "tables": list(plan.tables),
         "windows": [window_of(window) for window in plan.windows.values()],
         "reports": [{"name": report.name, "title": report.title} for report in domain.reports],

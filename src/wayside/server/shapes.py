@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 Instant = datetime
 
@@ -150,6 +150,23 @@ class WindowShape(BaseModel):
     outputs: list[OutputShape]
 
 
+class MapShape(BaseModel):
+    """A map: names of columns by the part that they play, and how their values are to be read."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    title: str
+    table: str
+    thing: str
+    time: str
+    latitude: str
+    longitude: str
+    horizon_seconds: float
+    stale_seconds: float
+    dead_seconds: float
+
+
 class ReportShape(BaseModel):
     """One report."""
 
@@ -164,6 +181,7 @@ class DomainShape(BaseModel):
     title: str
     zone: str
     layers: list[LayerShape]
+    maps: list[MapShape]
     tables: list[str]
     windows: list[WindowShape]
     reports: list[ReportShape]
