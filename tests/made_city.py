@@ -191,7 +191,7 @@ def plan(lines: int = 4, *, stale: str = "90s", dead: str = "5m") -> Plan:
         geometry=lambda: found,
         bearing="bearing", path="path_id", along="along", speed="speed", label="label", line="line_id",
         toward="toward", next="next_place",
-        value="delay", value_title="Delay",
+        value="delay", value_title="Delay", less_word="early", more_word="late",
         bands=[
             Band("early", "early", below=-60), Band("on time", "good", below=180),
             Band("3 to 10 min late", "warn", below=600), Band("over 10 min late", "bad"),

@@ -138,6 +138,8 @@ class Map:
     value: str = ""
     value_title: str = ""
     value_unit: str = "s"
+    less_word: str = "less"
+    more_word: str = "more"
     bands: Sequence[Band] = ()
     state: str = ""
     states: Mapping[str, State] = field(default_factory=dict)
