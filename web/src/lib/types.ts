@@ -67,11 +67,73 @@ export interface WindowInfo {
   outputs: Output[];
 }
 
+export type Tone = 'early' | 'good' | 'warn' | 'bad' | 'none';
+export type Look = 'solid' | 'hollow' | 'hidden';
+
+export interface Fact {
+  column: string;
+  title: string;
+  unit: string;
+  words: Record<string, string>;
+}
+
+export interface CallsInfo {
+  table: string;
+  thing: string;
+  place: string;
+  planned: string;
+  expected: string;
+  title: string;
+  board: string;
+  line: string;
+  toward: string;
+  source: string;
+}
+
+/** A map as its domain declares it: names of columns by the part that they play. */
+export interface MapInfo {
+  name: string;
+  title: string;
+  table: string;
+  thing: string;
+  time: string;
+  latitude: string;
+  longitude: string;
+  bearing: string;
+  path: string;
+  along: string;
+  speed: string;
+  label: string;
+  line: string;
+  toward: string;
+  next: string;
+  value: string;
+  value_title: string;
+  value_unit: string;
+  less_word: string;
+  more_word: string;
+  bands: { name: string; tone: Tone; below: number | null }[];
+  state: string;
+  states: Record<string, { words: string; look: Look }>;
+  facts: Fact[];
+  calls: CallsInfo | null;
+  window: string;
+  output: string;
+  horizon_seconds: number;
+  stale_seconds: number;
+  dead_seconds: number;
+  thing_word: string;
+  things_word: string;
+  place_word: string;
+  line_word: string;
+}
+
 export interface Domain {
   name: string;
   title: string;
   zone: string;
   layers: Layer[];
+  maps: MapInfo[];
   tables: string[];
   windows: WindowInfo[];
 }

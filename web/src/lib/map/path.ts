@@ -52,6 +52,12 @@ export class Path {
     return low;
   }
 
+  /** How much of a part lies before a distance. */
+  #share(part: number, along: number): number {
+    const size = step(this.at, part);
+    return size > 0 ? Math.max(0, Math.min(1, (along - (this.at[part] ?? 0)) / size)) : 0;
+  }
+
   /** The place at a distance from the start; distances beyond an end are at that end. */
   spot(along: number, out: Spot): Spot {
     if (this.at.length < 2) {
@@ -60,15 +66,17 @@ export class Path {
       return out;
     }
     const low = this.#part(along);
-    const high = low + 1;
-    const [from, to] = [this.at[low] ?? 0, this.at[high] ?? 0];
-    const share = to > from ? Math.max(0, Math.min(1, (along - from) / (to - from))) : 0;
-    const [dx, dy] = [(this.x[high] ?? 0) - (this.x[low] ?? 0), (this.y[high] ?? 0) - (this.y[low] ?? 0)];
+    const share = this.#share(low, along);
+    const [dx, dy] = [step(this.x, low), step(this.y, low)];
     out.x = (this.x[low] ?? 0) + dx * share;
     out.y = (this.y[low] ?? 0) + dy * share;
     if (dx !== 0 || dy !== 0) out.bearing = bearingOf(dx, dy);
     return out;
   }
+}
+
+function step(values: Float64Array, at: number): number {
+  return (values[at + 1] ?? 0) - (values[at] ?? 0);
 }
 
 /** The direction of a step on the plane (y downwards). */
