@@ -20,7 +20,7 @@ def test_it_ends_by_itself_says_what_it_did_and_shows_its_history_next_time(tmp_
     first = command("demo", "--port", "0", env=env)
     assert first.returncode == 0, first.stderr
     invitation, summary = first.stdout.splitlines()
-    assert re.search(r"Open http://127\.0\.0\.1:\d+/ to see Devices live", invitation)
+    assert re.search(r"Open http://127\.0\.0\.1:\d+/ to see Devices and Transit live", invitation)
     found = SUMMARY.fullmatch(summary)
     assert found is not None, summary
     records, _, _, rows = (int(found[n].replace(",", "")) for n in range(1, 5))

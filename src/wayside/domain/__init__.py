@@ -5,7 +5,7 @@ from wayside.domain.catalog import Domain, discover
 from wayside.domain.feeds import Feed, Source
 from wayside.domain.flow import Flow, Stream, Table, Topic, Window
 from wayside.domain.plan import Plan
-from wayside.domain.views import Answer, Endpoint, Layer, Queries, Report
+from wayside.domain.views import Answer, Endpoint, Geometry, Layer, Place, Queries, Report
 
 __all__ = [
     "Answer",
@@ -13,7 +13,9 @@ __all__ = [
     "Endpoint",
     "Feed",
     "Flow",
+    "Geometry",
     "Layer",
+    "Place",
     "Plan",
     "Queries",
     "Report",

@@ -11,7 +11,19 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from wayside.errors import WaysideError
-from wayside.server import answers, domains, health, openapi, quarantine, series, sparklines, tables, topics, windows
+from wayside.server import (
+    answers,
+    domains,
+    health,
+    layers,
+    openapi,
+    quarantine,
+    series,
+    sparklines,
+    tables,
+    topics,
+    windows,
+)
 from wayside.server.bodies import Budget
 from wayside.server.guard import Guard
 from wayside.server.hub import Hub
@@ -96,7 +108,7 @@ def bare_app(version: str, lifespan: Lifespan) -> GuardedApp:
 def all_operations(context: Context, recent: sparklines.Recent) -> list[Operation]:
     """The plain routes of all files, those of the domains last."""
     found: list[Operation] = []
-    for module in (tables, windows, topics, series, quarantine, domains):
+    for module in (tables, windows, topics, series, layers, quarantine, domains):
         found.extend(module.operations(context))
     return [*found, *sparklines.operations(context, recent)]
 
