@@ -16,7 +16,7 @@ import polars as pl
 CLOCK = re.compile(r" *(\d{1,3}):([0-5]\d):([0-5]\d) *", re.ASCII)
 DAY = re.compile(r"(\d{4})(\d\d)(\d\d)", re.ASCII)
 HALF = timedelta(hours=12)
-PATTERN = r"^ *(\d{1,3}):([0-5]\d):([0-5]\d) *$"
+PATTERN = r"^ *([0-9]{1,3}):([0-5][0-9]):([0-5][0-9]) *$"
 
 
 def seconds_of(text: str) -> int:
