@@ -22,6 +22,9 @@ from wayside_domains.transit.timetable import Calls, Timetable, Trip
 REACH = 400.0
 """Metres within which a vehicle that has ended a trip may begin the next one."""
 
+REPLACED = 900.0
+"""A vehicle that would begin its next trip this many seconds late is replaced, as where a block overlaps itself."""
+
 
 @dataclass(frozen=True)
 class Troubles:
@@ -151,7 +154,7 @@ class Operations:
             trip, line = plan.trip, plan.line
             starts = zero + float(plan.calls.departures[0])
             vehicle = blocks.get(trip.block_id) if trip.block_id is not None else None
-            if vehicle is None:
+            if vehicle is None or vehicle.free > starts + REPLACED:
                 vehicle = self._vehicle(starts, line)
             if trip.block_id is not None:
                 blocks[trip.block_id] = vehicle
