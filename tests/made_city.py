@@ -6,12 +6,29 @@ Where everything is at an instant follows from the instant alone, so a test can 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any, ClassVar
 
-from wayside.domain import Band, Calls, Domain, Fact, Geometry, Line, Map, Path, Place, Plan, State, Topic, count
+from wayside.domain import (
+    Answer,
+    Band,
+    Calls,
+    Domain,
+    Endpoint,
+    Fact,
+    Geometry,
+    Lines,
+    Map,
+    Places,
+    Plan,
+    Queries,
+    State,
+    Topic,
+    count,
+)
 from wayside.record import Record
 from wayside.record import field as of
 
@@ -51,7 +68,6 @@ class Call(Record, key=("thing_id", "place_id"), time="at"):
     planned: datetime = of(doc="by the plan")
     line_id: str = of(doc="its line")
     toward: str = of(doc="where it goes")
-    source: str = of(doc="what the expectation rests on")
     expected: datetime | None = of(doc="as it goes now")
 
 
@@ -115,19 +131,54 @@ def routes(lines: int = 4) -> list[Route]:
     return [route(name, number, lines) for number, name in enumerate(names)]
 
 
-def geometry(found: list[Route]) -> Geometry:
-    """Lines, paths and places of the city; a name stands for two places where lines meet its two ends."""
-    lines = [
-        Line(r.line, r.line.title(), COLOURS.get(r.line, "#6b5ca5"), "#ffffff", f"{r.line.title()} line") for r in found
-    ]
-    paths = [Path(r.id, r.line, r.points, r.length) for r in found]
-    places = []
+def ways(found: list[Route]) -> dict[str, Any]:
+    """The lines of the city."""
+    features = [
+        {
+            "type": "Feature",
+            "id": r.id,
+            "geometry": {"type": "LineString", "coordinates": r.points},
+            "properties": {
+                "route": r.line, "name": r.line.title(), "long": f"{r.line.title()} line",
+                "color": COLOURS.get(r.line, "#6b5ca5"), "text": "#ffffff", "length": r.length,
+            },
+        }
+        for r in found
+    ]  # fmt: skip
+    return {"type": "FeatureCollection", "features": features}
+
+
+def halts(found: list[Route]) -> dict[str, Any]:
+    """The places of the city; a name stands for several places."""
+    features = []
     for number, r in enumerate(found):
         for step in range(9):
             x, y, _ = r.at(r.length * step / 8)
             name = NAMES[(number * 3 + step) % len(NAMES)] if step % 2 == 0 else f"{r.line.title()} {step}"
-            places.append(Place(f"{r.line}-{step}", name, x, y, [r.line], 1 if step in (0, 4, 8) else 2))
-    return Geometry(lines, paths, places)
+            features.append(
+                {
+                    "type": "Feature",
+                    "id": f"{r.line}-{step}",
+                    "geometry": {"type": "Point", "coordinates": [x, y]},
+                    "properties": {"name": name, "routes": [r.line]},
+                }
+            )
+    return {"type": "FeatureCollection", "features": features}
+
+
+def due(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
+    """What is planned and expected of a thing, or at a place."""
+    chosen = {"thing_id": given["thing"]} if given.get("thing") else {"place_id": given.get("place", "")}
+    rows = queries.table("upcoming", {name: [value] for name, value in chosen.items()})
+    found = [
+        {
+            "thing": row["thing_id"], "place": row["place_id"], "place_name": "", "line": row["line_id"],
+            "toward": row["toward"], "planned": iso(row["planned"]), "state": "live" if row["expected"] else "silent",
+            "expected": iso(row["expected"]) if row["expected"] else None,
+        }
+        for row in rows.to_dicts()
+    ]  # fmt: skip
+    return Answer(200, {"rows": found, "basis": "schedule plus present delay"})
 
 
 def fixes(found: list[Route], things: int, at: datetime, speed: float = 12.0) -> list[dict[str, Any]]:
@@ -165,7 +216,7 @@ def calls(found: list[Route], things: int, at: datetime) -> list[dict[str, Any]]
                     "thing_id": row["thing_id"], "place_id": f"{r.line}-{step}", "at": iso(at),
                     "planned": iso(due - timedelta(seconds=row["delay"])),
                     "expected": None if row["state"] == "unheard" else iso(due),
-                    "line_id": r.line, "toward": row["toward"], "source": "schedule plus delay",
+                    "line_id": r.line, "toward": row["toward"],
                 }
             )  # fmt: skip
     return rows
@@ -178,17 +229,19 @@ def iso(at: datetime) -> str:
 
 def plan(lines: int = 4, *, stale: str = "90s", dead: str = "5m") -> Plan:
     """The made city as a domain."""
-    found = geometry(routes(lines))
-    spots, due = Topic("spots", Fix), Topic("due", Call)
+    found = routes(lines)
+    drawn, dots = ways(found), halts(found)
+    spots, calls = Topic("spots", Fix), Topic("due", Call)
     spots.feed("pushed", Push())
     latest = spots.table("spot_latest", search=["label"])
     heard = spots.window("spots_heard", every="1m", by=["line_id"], n=count())
-    upcoming = due.table("upcoming")
+    upcoming = calls.table("upcoming")
     map = Map(
         "city",
         "City",
         table="spot_latest", thing="thing_id", time="at", latitude="latitude", longitude="longitude",
-        geometry=lambda: found,
+        lines=Lines("ways", line="route", title="long", ink="text", length="length"),
+        places=Places("halts", lines="routes"),
         bearing="bearing", path="path_id", along="along", speed="speed", label="label", line="line_id",
         toward="toward", next="next_place",
         value="delay", value_title="Delay", less_word="early", more_word="late",
@@ -205,12 +258,21 @@ def plan(lines: int = 4, *, stale: str = "90s", dead: str = "5m") -> Plan:
             Fact("speed", "Speed", "m/s"),
             Fact("crowding", "Occupancy", words={"many": "many seats free", "few": "few seats free"}),
         ],
-        calls=Calls(
-            "upcoming", thing="thing_id", place="place_id", planned="planned", expected="expected",
-            title="Next stops", board="Departures", line="line_id", toward="toward", source="source",
-        ),
+        calls=Calls("/api/city/due", title="Next stops", board="Departures"),
         window="spots_heard", output="n", stale=stale, dead=dead,
         thing_word="vehicle", things_word="vehicles", place_word="stop", line_word="line",
     )  # fmt: skip
-    domain = Domain("city", "City", [latest, heard, upcoming], maps=[map], zone="America/New_York")
+    asked = {"thing": {"type": "string"}, "place": {"type": "string"}}
+    domain = Domain(
+        "city",
+        "City",
+        [latest, heard, upcoming],
+        maps=[map],
+        zone="America/New_York",
+        geometries=[
+            Geometry("ways", "Lines", "lines", lambda: drawn),
+            Geometry("halts", "Stops", "points", lambda: dots),
+        ],
+        endpoints=[Endpoint("GET", "/api/city/due", due, "What is due", parameters=asked)],
+    )
     return Plan.of([domain])

@@ -21,7 +21,21 @@ from wayside.adapters.intake import FeedIntake
 from wayside.broker import MemoryBroker
 from wayside.clock import SYSTEM
 from wayside.dataflow import EmbeddedEngine
-from wayside.domain import Answer, Domain, Endpoint, Feed, Layer, Plan, Queries, Topic, count, maximum, mean, minimum
+from wayside.domain import (
+    Answer,
+    Domain,
+    Endpoint,
+    Feed,
+    Geometry,
+    Layer,
+    Plan,
+    Queries,
+    Topic,
+    count,
+    maximum,
+    mean,
+    minimum,
+)
 from wayside.hot.memory import MemoryStore
 from wayside.quarantine import SPEC
 from wayside.record import Record, field
@@ -83,6 +97,25 @@ def panics(queries: Queries, asked: Any, given: Any) -> Answer:
     raise KeyboardInterrupt("the secret is 4711")
 
 
+COAST: dict[str, Any] = {
+    "type": "FeatureCollection",
+    "features": [
+        {
+            "type": "Feature",
+            "id": f"part {n}",
+            "geometry": {"type": "LineString", "coordinates": [[8.0 + n, 54.0], [9.0 + n, 54.5]]},
+            "properties": {"name": f"Part {n}", "color": "#0088cc"},
+        }
+        for n in range(20)
+    ],
+}
+
+
+def coast() -> dict[str, Any]:
+    """A geometry that does not change."""
+    return COAST
+
+
 def weather() -> Plan:
     """One topic with a push feed, a stream, a window, a table, two layers and an endpoint."""
     samples = Topic("samples", Sample)
@@ -106,7 +139,10 @@ def weather() -> Plan:
         Endpoint("GET", f"/api/{each.__name__}", each, "Fails", replies={500: "always"}) for each in (fails, panics)
     ]
     endpoints = [endpoint, *broken]
-    domain = Domain("weather", "Weather", [rollup, latest, warmest], layers=[layer, bare], endpoints=endpoints)
+    domain = Domain(
+        "weather", "Weather", [rollup, latest, warmest], layers=[layer, bare], endpoints=endpoints,
+        geometries=[Geometry("coast", "Coast", "lines", coast)],
+    )  # fmt: skip
     return Plan.of([domain])
 
 

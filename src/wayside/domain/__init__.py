@@ -5,9 +5,9 @@ from wayside.domain.aggregates import count, maximum, mean, minimum, total
 from wayside.domain.catalog import Domain, discover
 from wayside.domain.feeds import Feed, Source
 from wayside.domain.flow import Flow, Stream, Table, Topic, Window
-from wayside.domain.maps import Band, Calls, Fact, Geometry, Line, Map, Path, Place, State
+from wayside.domain.maps import Band, Calls, Fact, Lines, Map, Places, State
 from wayside.domain.plan import Plan
-from wayside.domain.views import Answer, Endpoint, Layer, Queries, Report
+from wayside.domain.views import Answer, Endpoint, Geometry, Layer, Place, Queries, Report
 
 __all__ = [
     "Answer",
@@ -20,10 +20,10 @@ __all__ = [
     "Flow",
     "Geometry",
     "Layer",
-    "Line",
+    "Lines",
     "Map",
-    "Path",
     "Place",
+    "Places",
     "Plan",
     "Queries",
     "Report",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import polars as pl
 
+from wayside.domain.checks import check_columns
 from wayside.errors import DeclarationError
 
 Tone = Literal["early", "good", "warn", "bad", "none"]
@@ -15,51 +16,29 @@ Look = Literal["solid", "hollow", "hidden"]
 
 
 @dataclass(frozen=True)
-class Line:
-    """A named line of the map: what paths and things belong to. Colours are `#rrggbb`, or empty."""
+class Lines:
+    """Which declared geometry of lines a map draws, and which properties of its features mean what.
 
-    id: str
-    name: str
-    colour: str = ""
-    ink: str = ""
-    title: str = ""
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Path:
-    """One way along a line, from its start to its end: longitudes and latitudes in degrees.
-
-    `length` is that of the whole path in the unit in which things say how far along it they are (metres unless the
-    domain measures otherwise).
+    `line` is the id of the line that a feature is a way of; several features are one line when they share it. Colours
+    are `#rrggbb`. `length` is that of the whole feature, in the unit of the map's `along`; without it, metres count.
     """
 
-    id: str
+    geometry: str
     line: str
-    coordinates: Sequence[tuple[float, float]]
-    length: float | None = None
+    name: str = "name"
+    title: str = ""
+    colour: str = "color"
+    ink: str = ""
+    length: str = ""
 
 
 @dataclass(frozen=True)
-class Place:
-    """A named place, the lines that come by it, and how far out it is worth showing (1 first, 3 last)."""
+class Places:
+    """Which declared geometry of points a map draws. `lines` is a property with a list of ids of lines."""
 
-    id: str
-    name: str
-    longitude: float
-    latitude: float
-    lines: Sequence[str] = ()
-    rank: int = 2
-    kind: str = ""
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """All that stands still. A provider gives the same object again for as long as nothing has changed."""
-
-    lines: Sequence[Line] = ()
-    paths: Sequence[Path] = ()
-    places: Sequence[Place] = ()
+    geometry: str
+    name: str = "name"
+    lines: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,22 +70,16 @@ class Fact:
 
 @dataclass(frozen=True)
 class Calls:
-    """A table with what is planned and expected where: one row per thing and place, both as instants.
+    """What is planned and expected where: an endpoint of the domain that is asked with `?thing=` or `?place=`.
 
-    `title` heads the list on a thing's card, `board` that on a place's. `line` and `toward` are columns of the table
-    for those who look at a place; `source` one that says what an expected time rests on.
+    It answers `{"rows": [...], "basis": text}`; each row has `thing`, `place`, `place_name`, `line`, `toward`,
+    `planned` and `expected` (instants or null) and `state` (`live`, `silent`, `planned`, `gone`, ...). `basis` says in
+    words what an expected time rests on. `title` heads the list on a thing's card, `board` that on a place's.
     """
 
-    table: str
-    thing: str
-    place: str
-    planned: str
-    expected: str
+    path: str
     title: str
     board: str
-    line: str = ""
-    toward: str = ""
-    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -115,8 +88,10 @@ class Map:
 
     `table` holds the newest word of each `thing`, and the names of its columns follow: `along` is the distance along
     `path`, `speed` metres per second, `bearing` degrees clockwise from north, `line` the id of a line, `value` the
-    number that `bands` turn into words and colours, `state` what `states` explain. Between two words a thing is moved
-    on for `horizon` at most. Where `window` is given, its `output` says how much was heard, for the time bar.
+    number that `bands` turn into words and colours, `state` what `states` explain, and `gone` is true in the last word
+    of a thing. `unseen` is an endpoint of the domain with things that should be there and of which nobody hears: it
+    answers `{"rows": [...]}` with the table's columns. Between two words a thing is moved on for `horizon` at most.
+    Where `window` is given, its `output` says how much was heard, for the time bar.
     """
 
     name: str
@@ -126,7 +101,8 @@ class Map:
     time: str
     latitude: str
     longitude: str
-    geometry: Callable[[], Geometry]
+    lines: Lines
+    places: Places | None = None
     bearing: str = ""
     path: str = ""
     along: str = ""
@@ -141,6 +117,8 @@ class Map:
     less_word: str = "less"
     more_word: str = "more"
     bands: Sequence[Band] = ()
+    gone: str = ""
+    unseen: str = ""
     state: str = ""
     states: Mapping[str, State] = field(default_factory=dict)
     facts: Sequence[Fact] = ()
@@ -171,28 +149,22 @@ class Map:
     def columns(self) -> list[str]:
         """The columns of the table that the map reads, each once."""
         named = [self.thing, self.time, self.latitude, self.longitude, self.bearing, self.path, self.along, self.speed]
-        named += [self.label, self.line, self.toward, self.next, self.value, self.state]
+        named += [self.label, self.line, self.toward, self.next, self.value, self.state, self.gone]
         named += [fact.column for fact in self.facts]
         return list(dict.fromkeys(name for name in named if name))
 
-    def check(self, tables: Mapping[str, pl.Schema], windows: Mapping[str, Sequence[str]]) -> None:
-        """Raise DeclarationError where a table, column or window is named that the domain does not have."""
-        wanted = {self.table: self.columns()}
-        if self.calls is not None:
-            calls = self.calls
-            named = [calls.thing, calls.place, calls.planned, calls.expected, calls.line, calls.toward, calls.source]
-            wanted.setdefault(calls.table, []).extend(name for name in named if name)
+    def check(
+        self, tables: Mapping[str, pl.Schema], windows: Mapping[str, Sequence[str]], geometries: Mapping[str, str]
+    ) -> None:
+        """Raise DeclarationError where a table, column, window or geometry is named that the domain does not have."""
         where = f"map {self.name!r}"
-        for table, columns in wanted.items():
-            if table not in tables:
-                raise DeclarationError(f"The map reads {table!r}, which is no table of the domain.", where=where)
-            for column in columns:
-                if column not in tables[table]:
-                    raise DeclarationError(
-                        f"The map reads the column {column!r}, which the table {table!r} does not have.",
-                        where=where,
-                        why=f"Columns: {', '.join(tables[table])}.",
-                    )
+        if self.table not in tables:
+            raise DeclarationError(f"The map reads {self.table!r}, which is no table of the domain.", where=where)
+        check_columns(tuple(self.columns()), tables[self.table], "The map", where)
+        wanted = {self.lines.geometry: "lines"} | ({self.places.geometry: "points"} if self.places else {})
+        for name, kind in wanted.items():
+            if geometries.get(name) != kind:
+                raise DeclarationError(f"The map draws {name!r}, which is no geometry of {kind}.", where=where)
         if self.window and self.output not in windows.get(self.window, ()):
             raise DeclarationError(
                 f"The map reads {self.output!r} of the window {self.window!r}, which the domain does not have.",

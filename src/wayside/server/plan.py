@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -93,6 +93,9 @@ def domain_of(services: Services, domain: Domain) -> dict[str, Any]:
         "maps": [map_of(map) for map in domain.maps],
         "tables": list(plan.tables),
         "windows": [window_of(window) for window in plan.windows.values()],
+        "geometries": [
+            {"name": geometry.name, "title": geometry.title, "kind": geometry.kind} for geometry in domain.geometries
+        ],
         "reports": [{"name": report.name, "title": report.title} for report in domain.reports],
         "streams": list(plan.flows),
     }
@@ -113,6 +116,7 @@ def layer_of(layer: Layer) -> dict[str, Any]:
         "window": layer.window,
         "stale_seconds": duration(layer.stale).total_seconds(),
         "dead_seconds": duration(layer.dead).total_seconds(),
+        "place": asdict(layer.place) if layer.place is not None else None,
     }
 
 

@@ -113,6 +113,17 @@ class TopicShape(BaseModel):
     compact: bool
 
 
+class PlaceShape(BaseModel):
+    """Columns that say where a thing is; `on` is the geometry that holds the line on which it moves."""
+
+    latitude: str
+    longitude: str
+    bearing: str | None
+    on: str | None
+    line: str | None
+    along: str | None
+
+
 class LayerShape(BaseModel):
     """Something that a page draws."""
 
@@ -128,6 +139,15 @@ class LayerShape(BaseModel):
     window: str | None
     stale_seconds: float
     dead_seconds: float
+    place: PlaceShape | None
+
+
+class GeometryShape(BaseModel):
+    """Something that a page draws below its layers: `/v1/layers/<name>` has its features."""
+
+    name: str
+    title: str
+    kind: Literal["lines", "points", "areas"]
 
 
 class OutputShape(BaseModel):
@@ -184,6 +204,7 @@ class DomainShape(BaseModel):
     maps: list[MapShape]
     tables: list[str]
     windows: list[WindowShape]
+    geometries: list[GeometryShape]
     reports: list[ReportShape]
     streams: list[str]
 

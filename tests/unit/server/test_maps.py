@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from made_city import calls, fixes, iso, plan, routes
 from server_site import Site
-from wayside.domain import Band, Domain, Geometry, Map
+from wayside.domain import Band, Domain, Lines, Map, Places
 from wayside.errors import DeclarationError
 
 NOW = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -36,24 +35,15 @@ def test_a_map_is_declared_to_the_page(city: Site) -> None:
     assert (map["horizon_seconds"], map["stale_seconds"], map["dead_seconds"]) == (30, 90, 300)
     assert map["bands"][0] == {"name": "early", "tone": "early", "below": -60}
     assert map["states"]["unheard"]["look"] == "hollow"
-    assert map["calls"]["board"] == "Departures"
+    assert map["calls"] == {"path": "/api/city/due", "title": "Next stops", "board": "Departures"}
+    assert map["lines"]["geometry"] == "ways"
+    assert city.client.get("/v1/layers/ways").json()["features"][0]["id"] == "red-out"
 
 
-def test_what_stands_still_is_geojson_that_is_sent_once(city: Site) -> None:
-    first = city.client.get("/v1/maps/city/geometry", headers={"accept-encoding": "gzip"})
-    body = first.json()
-    assert first.headers["content-type"] == "application/geo+json"
-    assert first.headers["content-encoding"] == "gzip"
-    kinds = [feature["geometry"]["type"] for feature in body["features"]]
-    assert (kinds.count("LineString"), kinds.count("Point")) == (4, 36)
-    assert body["lines"][0] == {
-        "id": "red", "name": "Red", "colour": "#c8312b", "ink": "#ffffff", "title": "Red line", "kind": "",
-    }  # fmt: skip
-    again = city.client.get("/v1/maps/city/geometry", headers={"if-none-match": first.headers["etag"]})
-    assert (again.status_code, again.content) == (304, b"")
-    plain = city.client.get("/v1/maps/city/geometry", headers={"accept-encoding": "identity"})
-    assert "content-encoding" not in plain.headers
-    assert len(gzip.compress(plain.content)) < len(plain.content) / 3
+def test_what_is_due_is_asked_of_the_domain(city: Site) -> None:
+    answer = city.client.get("/api/city/due", params={"thing": "r-1"}).json()
+    assert answer["basis"] == "schedule plus present delay"
+    assert {row["thing"] for row in answer["rows"]} == {"r-1"}
 
 
 def past(site: Site, start: int, end: int, **more: Any) -> list[list[Any]]:
@@ -83,13 +73,13 @@ def test_more_rows_than_wanted_are_an_error_that_says_so(city: Site) -> None:
     answer = city.client.get("/v1/maps/city/past", params={"from": iso(NOW), "limit": 10})
     assert answer.status_code == 422
     assert "72 rows" in answer.json()["detail"]
-    assert city.client.get("/v1/maps/nowhere/geometry").status_code == 404
+    assert city.client.get("/v1/maps/nowhere/past").status_code == 404
 
 
 def declared(**changes: Any) -> Map:
     given: dict[str, Any] = {
         "table": "spot_latest", "thing": "thing_id", "time": "at", "latitude": "latitude", "longitude": "longitude",
-        "geometry": Geometry,
+        "lines": Lines("ways", line="route"),
     }  # fmt: skip
     return Map("m", "M", **{**given, **changes})
 
@@ -101,11 +91,13 @@ def declared(**changes: Any) -> Map:
         ({"value": "delay"}, "A value without bands"),
         ({"bands": [Band("late", "bad"), Band("early", "early", below=1)]}, "must rise"),
         ({"table": "nothing"}, "no table of the domain"),
-        ({"bearing": "nothing"}, "does not have"),
+        ({"bearing": "nothing"}, "'nothing', which does not exist"),
+        ({"lines": Lines("halts", line="route")}, "no geometry of lines"),
+        ({"places": Places("nowhere")}, "no geometry of points"),
         ({"window": "spots_heard", "output": "m"}, "does not have"),
     ],
 )
 def test_a_wrong_declaration_says_what_is_wrong(changes: dict[str, Any], said: str) -> None:
     (domain,) = plan().domains
     with pytest.raises(DeclarationError, match=said):
-        Domain("m", "M", domain.flow, maps=[declared(**changes)])
+        Domain("m", "M", domain.flow, maps=[declared(**changes)], geometries=domain.geometries)

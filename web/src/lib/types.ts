@@ -77,17 +77,22 @@ export interface Fact {
   words: Record<string, string>;
 }
 
+/** What is planned and expected: an endpoint that is asked with `thing` or `place`. */
 export interface CallsInfo {
-  table: string;
-  thing: string;
-  place: string;
-  planned: string;
-  expected: string;
+  path: string;
   title: string;
   board: string;
-  line: string;
-  toward: string;
-  source: string;
+}
+
+export interface CallRow {
+  thing: string | null;
+  place: string | null;
+  place_name: string | null;
+  line: string | null;
+  toward: string | null;
+  planned: string | null;
+  expected: string | null;
+  state: string;
 }
 
 /** A map as its domain declares it: names of columns by the part that they play. */
@@ -99,6 +104,12 @@ export interface MapInfo {
   time: string;
   latitude: string;
   longitude: string;
+  lines: { geometry: string; line: string; name: string; title: string; colour: string; ink: string; length: string };
+  places: { geometry: string; name: string; lines: string } | null;
+  /** All columns of the table that it reads. */
+  columns: string[];
+  gone: string;
+  unseen: string;
   bearing: string;
   path: string;
   along: string;

@@ -1,25 +1,32 @@
 /** What is planned and expected: of one thing at its next places, or at one place of all things. */
 
-import { asProblem, get, type Problem, segment } from '../api';
-import { asText, place } from '../frame';
+import { asProblem, get, type Problem } from '../api';
 import { instant, SECOND } from '../time';
-import type { CallsInfo, Frame } from '../types';
+import type { CallRow, CallsInfo } from '../types';
 
 export interface Call {
   thing: string;
   place: string;
+  placeName: string;
   planned: number;
   /** NaN where nothing is expected: by the plan only. */
   expected: number;
   line: string;
   toward: string;
-  source: string;
+  state: string;
+}
+
+interface Answer {
+  rows: CallRow[];
+  basis: string;
 }
 
 const EVERY = 5 * SECOND;
 
 export class Calls {
   rows = $state.raw<Call[]>([]);
+  /** What the expected times rest on. */
+  basis = $state('');
   ready = $state(false);
   problem = $state.raw<Problem | null>(null);
 
@@ -39,9 +46,9 @@ export class Calls {
 
   async load(): Promise<void> {
     try {
-      const { info } = this;
-      const frame = await get<Frame>(`/v1/tables/${segment(info.table)}`, { [info[this.of]]: this.id, limit: 500 }, this.#abort.signal);
-      this.rows = readCalls(info, frame);
+      const answer = await get<Answer>(this.info.path, { [this.of]: this.id }, this.#abort.signal);
+      this.rows = readCalls(answer.rows);
+      this.basis = answer.basis;
       this.problem = null;
       this.ready = true;
     } catch (error) {
@@ -52,15 +59,12 @@ export class Calls {
   }
 }
 
-/** The calls of a frame, the next one first. */
-export function readCalls(info: CallsInfo, frame: Frame): Call[] {
-  const at = (name: string) => (name ? place(frame, name) : -1);
-  const [thing, where, planned, expected] = [at(info.thing), at(info.place), at(info.planned), at(info.expected)];
-  const [line, toward, source] = [at(info.line), at(info.toward), at(info.source)];
-  return frame.rows
+/** The calls of an answer, the next one first. */
+export function readCalls(rows: CallRow[]): Call[] {
+  return rows
     .map((row) => ({
-      thing: asText(row[thing]), place: asText(row[where]), planned: instant(row[planned] ?? null), expected: instant(row[expected] ?? null),
-      line: asText(row[line]), toward: asText(row[toward]), source: asText(row[source]),
+      thing: row.thing ?? '', place: row.place ?? '', placeName: row.place_name ?? '', planned: instant(row.planned), expected: instant(row.expected),
+      line: row.line ?? '', toward: row.toward ?? '', state: row.state,
     }))
     .sort((a, b) => due(a) - due(b));
 }

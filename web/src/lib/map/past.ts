@@ -1,6 +1,7 @@
 /** What moved once: between two fixes that are both known, a thing is exactly between them. */
 
-import type { Fix } from './motion';
+import { perMetre } from './mercator';
+import { FAR, type Fix } from './motion';
 import type { Spot } from './path';
 
 /** Fixes of one thing, oldest first. */
@@ -28,7 +29,9 @@ export function between(before: Fix, after: Fix | undefined, at: number, most: n
     before.path.spot(before.along + (goes ? (after.along - before.along) * share : 0), out);
     if (goes || share === 0) return out;
   }
-  if (after && share > 0) {
+  // From one way to another far off nothing is between: it was not driving there.
+  const near = after !== undefined && Math.hypot(after.x - before.x, after.y - before.y) <= FAR * perMetre(before.y);
+  if (after && near && share > 0) {
     out.x = before.x + (after.x - before.x) * share;
     out.y = before.y + (after.y - before.y) * share;
   }

@@ -1,7 +1,8 @@
 /** What moved once: pieces of the past around the moment that is shown, loaded as it moves. */
 
 import { aborted, asProblem, get, type Problem, segment } from '../api';
-import { iso, MINUTE, SECOND } from '../time';
+import { asText, place } from '../frame';
+import { instant, iso, MINUTE, SECOND } from '../time';
 import type { Frame, MapInfo } from '../types';
 import type { Geometry } from './geometry';
 import { between, indexAt } from './past';
@@ -76,12 +77,13 @@ export class Past {
     const read = reader(this.map, frame.columns, this.geometry);
     // eslint-disable-next-line svelte/prefer-svelte-reactivity -- becomes one of the pieces
     const tracks: Tracks = new Map();
+    const [id, time, gone] = [this.map.thing, this.map.time, this.map.gone].map((name) => (name ? place(frame, name) : -1));
     for (const row of frame.rows) {
-      const word = read(row);
-      if (!word) continue;
-      const track = tracks.get(word.id);
-      if (track) track.push(word);
-      else tracks.set(word.id, [word]);
+      const name = asText(row[id ?? -1]);
+      const track = tracks.get(name);
+      const word = row[gone ?? -1] === true ? ended(track?.at(-1), instant(row[time ?? -1])) : read(row);
+      if (word && track) track.push(word);
+      else if (word) tracks.set(name, [word]);
     }
     for (const track of tracks.values()) track.sort((a, b) => a.fix.at - b.fix.at);
     return tracks;
@@ -131,4 +133,9 @@ export class Past {
       between(word.fix, track[index + 1]?.fix, moment, most, shown.spot);
     }
   }
+}
+
+/** The end of a track: from then on the thing is not shown. */
+function ended(last: Word | undefined, at: number): Word | null {
+  return last ? { ...last, look: 'hidden', fix: { ...last.fix, at } } : null;
 }

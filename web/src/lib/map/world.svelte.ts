@@ -1,13 +1,13 @@
 /** All things of a map as they are now: what the live stream says, and where each is shown. */
 
 import { asProblem, get, type Problem, segment } from '../api';
-import { asText } from '../frame';
+import { asText, type Row } from '../frame';
 import { byName } from '../format';
 import { LiveStream } from '../live.svelte';
 import { watch } from '../status.svelte';
 import { SECOND } from '../time';
 import type { Frame, MapInfo } from '../types';
-import { type Geometry, type GeometryAnswer, readGeometry } from './geometry';
+import { type Features, type Geometry, readGeometry } from './geometry';
 import { type Mover, mover, step, take } from './motion';
 import type { Spot } from './path';
 import { type Reader, reader, type Word } from './words';
@@ -24,6 +24,7 @@ export interface Thing extends Shown {
 
 /** Geometry changes rarely; it is asked for again, and mostly answered with "nothing new". */
 const TELL = 250;
+const UNSEEN = 10 * SECOND;
 const AGAIN = 10 * 60 * SECOND;
 
 export class World {
@@ -36,6 +37,9 @@ export class World {
   // What is drawn of it follows `version`, or the frames of the map.
   // eslint-disable-next-line svelte/prefer-svelte-reactivity -- thousands of things move sixty times a second
   readonly things = new Map<string, Thing>();
+  // eslint-disable-next-line svelte/prefer-svelte-reactivity -- as above
+  readonly unseen = new Map<string, Thing>();
+  #asking: ReturnType<typeof setTimeout> | undefined;
   #stream: LiveStream | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #telling: ReturnType<typeof setTimeout> | undefined;
@@ -53,11 +57,14 @@ export class World {
   async open(): Promise<void> {
     clearTimeout(this.#timer);
     try {
-      const answer = await get<GeometryAnswer>(`/v1/maps/${segment(this.map.name)}/geometry`);
+      const { lines, places } = this.map;
+      const ask = (name: string) => get<Features>(`/v1/layers/${segment(name)}`);
+      const [drawn, dots] = await Promise.all([ask(lines.geometry), places ? ask(places.geometry) : null]);
       if (this.#closed) return;
-      this.geometry = readGeometry(answer);
+      this.geometry = readGeometry(this.map, drawn, dots);
       this.problem = null;
       this.#stream ??= this.#listen();
+      void this.#askUnseen();
       this.#timer = setTimeout(() => void this.open(), AGAIN);
     } catch (error) {
       if (this.#closed) return;
@@ -70,6 +77,7 @@ export class World {
     this.#closed = true;
     clearTimeout(this.#timer);
     clearTimeout(this.#telling);
+    clearTimeout(this.#asking);
     this.#stream?.close();
   }
 
@@ -89,6 +97,50 @@ export class World {
         if (frame) this.apply(frame);
       },
     });
+  }
+
+  /** What should be there and is not heard of: where the plan has it. */
+  async #askUnseen(): Promise<void> {
+    clearTimeout(this.#asking);
+    if (!this.map.unseen || this.#closed) return;
+    const answer = await get<{ rows: Row[] }>(this.map.unseen).catch(() => null);
+    if (answer) this.#takeUnseen(answer.rows);
+    this.#asking = setTimeout(() => void this.#askUnseen(), UNSEEN);
+  }
+
+  #takeUnseen(rows: Row[]): void {
+    const columns = this.map.columns.map((name) => ({ name, type: '', unit: null }));
+    const read = reader(this.map, columns, this.geometry);
+    // eslint-disable-next-line svelte/prefer-svelte-reactivity -- lives for one call
+    const seen = new Set<string>();
+    for (const row of rows) {
+      const word = read(columns.map(({ name }) => row[name] ?? null));
+      if (!word || this.things.has(word.id)) continue;
+      seen.add(word.id);
+      this.#put(this.unseen, word, this.now());
+    }
+    for (const id of this.unseen.keys()) if (!seen.has(id)) this.unseen.delete(id);
+    this.#tell();
+  }
+
+  /** Everything that is, and what should be. */
+  *everything(): Generator<Thing> {
+    yield* this.things.values();
+    for (const thing of this.unseen.values()) if (!this.things.has(thing.word.id)) yield thing;
+  }
+
+  find(id: string): Thing | undefined {
+    return this.things.get(id) ?? this.unseen.get(id);
+  }
+
+  #put(things: Map<string, Thing>, word: Word, now: number): void {
+    const known = things.get(word.id);
+    if (!known) {
+      things.set(word.id, { word, spot: mover(word.fix, now, this.horizon) });
+    } else if (word.fix.at >= known.word.fix.at) {
+      take(known.spot, word.fix, now, this.horizon);
+      known.word = word;
+    }
   }
 
   apply(frame: Frame): void {
@@ -116,13 +168,7 @@ export class World {
       if (!word) continue;
       seen.add(word.id);
       newest = Math.max(newest, word.fix.at);
-      const known = this.things.get(word.id);
-      if (!known) {
-        this.things.set(word.id, { word, spot: mover(word.fix, now, this.horizon) });
-      } else if (word.fix.at >= known.word.fix.at) {
-        take(known.spot, word.fix, now, this.horizon);
-        known.word = word;
-      }
+      this.#put(this.things, word, now);
     }
     watch.saw(newest);
     return seen;
@@ -130,7 +176,7 @@ export class World {
 
   /** Moves everything on to an instant. */
   step(now: number): void {
-    for (const thing of this.things.values()) step(thing.spot, now, this.horizon);
+    for (const thing of this.everything()) step(thing.spot, now, this.horizon);
   }
 }
 
