@@ -227,7 +227,7 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds")
 
 
-def plan(lines: int = 4, *, stale: str = "90s", dead: str = "5m") -> Plan:
+def plan(lines: int = 4, *, stale: str = "90s", dead: str = "5m", horizon: str = "30s") -> Plan:
     """The made city as a domain."""
     found = routes(lines)
     drawn, dots = ways(found), halts(found)
@@ -259,7 +259,7 @@ def plan(lines: int = 4, *, stale: str = "90s", dead: str = "5m") -> Plan:
             Fact("crowding", "Occupancy", words={"many": "many seats free", "few": "few seats free"}),
         ],
         calls=Calls("/api/city/due", title="Next stops", board="Departures"),
-        window="spots_heard", output="n", stale=stale, dead=dead,
+        window="spots_heard", output="n", horizon=horizon, stale=stale, dead=dead,
         thing_word="vehicle", things_word="vehicles", place_word="stop", line_word="line",
     )  # fmt: skip
     asked = {"thing": {"type": "string"}, "place": {"type": "string"}}

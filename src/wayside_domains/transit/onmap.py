@@ -18,6 +18,8 @@ from wayside_domains.transit.timetable import Timetable
 
 PATIENCE = timedelta(minutes=2)
 """A vehicle may be heard of so long after the start of its trip before the trip counts as silent."""
+SETTLED = timedelta(seconds=30)
+"""How long a network must have been heard of before any of its trips is called silent."""
 MOST = 500
 NEXT = 12
 AHEAD = timedelta(minutes=90)
@@ -82,11 +84,16 @@ def endpoints_of(networks: Networks, table: str, name: str) -> list[Endpoint]:
         rows = board(timetable, stop, queries.now(), runs)
         return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS})
 
+    first: dict[str, datetime] = {}
+
     def silent(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
         now = queries.now()
         heard = queries.table(table).filter(pl.col("timestamp") > now - DEAD)
         known = set(heard.select("network", "trip_id").iter_rows())
-        found = [row for timetable in networks.timetables() for row in unheard(timetable, now, known)]
+        # Of a network that was silent as a whole until just now nobody can say which of its trips are.
+        spoken = {network for network in heard["network"] if now - first.setdefault(network, now) >= SETTLED}
+        timetables = [timetable for timetable in networks.timetables() if timetable.network in spoken]
+        found = [row for timetable in timetables for row in unheard(timetable, now, known)]
         return Answer(200, {"now": iso(now), "rows": found[:MOST]})
 
     asked = {"thing": {**TEXT, "description": "a vehicle"}, "place": {**TEXT, "description": "network/stop"}}
