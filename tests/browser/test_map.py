@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from browser.cities import City, moving_city
 from browser.sites import PHONE, ROOT, opened, shot, wait_for
-from made_city import COLOURS, fixes
+from made_city import COLOURS, fixes, iso
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -36,7 +36,9 @@ def city() -> Iterator[City]:
 
 def ready(page: Page) -> None:
     """The map is drawn and something is on it."""
-    expect(page.get_by_role("application", name=re.compile(r"City: [1-9]\d* vehicles"))).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("application", name=re.compile(r"City: [1-9][\d,]* vehicles"))).to_be_visible(
+        timeout=20_000
+    )
     page.wait_for_timeout(400)
 
 
@@ -433,6 +435,14 @@ def test_on_a_phone_the_card_is_a_sheet(browser: Browser, city: City) -> None:
 
 def test_text_of_feeds_is_only_text(browser: Browser, city: City) -> None:
     evil = '<img src=x onerror="alert(1)">'
+    row = {**fixes(city.routes, 1, datetime.now(UTC))[0], "thing_id": "evil", "label": evil, "toward": evil}
+    city.post("spots", [row])
+    with opened(browser, f"{city.url}/map?thing=evil") as watched:
+        page = watched.page
+        ready(page)
+        expect(page.locator("article h1")).to_contain_text(evil)
+        expect(page.locator(NAME)).to_have_text(evil)
+        assert page.locator("main img").count() == 0
     city.post("spots", [{**row, "at": iso(datetime.now(UTC)), "state": "garage"}])
 
 
