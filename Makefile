@@ -1,6 +1,7 @@
 # Wayside's commands. Each one sets up what it needs first; what is done already is skipped.
 #
 #   make demo     a live page on generated data; Ctrl-C ends it (DEMO_SECONDS=30 ends it by itself)
+#   make cluster  the same on Kafka and PostgreSQL, all on this machine (CLUSTER_SECONDS=30 ends it by itself)
 #   make test     all tests that this machine can run, and a list of what it left out
 #   make lint     style, types, import contracts, size budgets, and the page's own checks
 #   make bench    every performance claim, measured here
@@ -23,7 +24,7 @@ SETUP = @$(PYTHON) scripts/bootstrap.py
 BIN = .venv/bin
 LINTS = lint-style lint-format lint-types lint-imports lint-sizes lint-words lint-web
 
-.PHONY: help demo test lint $(LINTS) bench wheel setup setup-run clean distclean
+.PHONY: help demo cluster test lint $(LINTS) bench wheel setup setup-run clean distclean
 .NOTPARALLEL:
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
@@ -44,6 +45,10 @@ setup-run:
 # exec: the demo takes the place of the shell, so that Ctrl-C and signals reach it at once.
 demo: setup-run
 	@exec $(BIN)/wayside demo $(ARGS)
+
+# exec, as above: Ctrl-C reaches the script, which stops what it has started.
+cluster: setup
+	@exec $(BIN)/python scripts/cluster $(ARGS)
 
 test: setup
 	@exec $(BIN)/pytest $(ARGS)

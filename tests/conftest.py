@@ -15,13 +15,18 @@ import os
 import shutil
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from cluster.kafka import KafkaNode
+    from cluster.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parent.parent
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -161,8 +166,34 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaNode]:
+    """A node of Kafka for all tests of this run; each takes a prefix of its own. Only for tests marked ``servers``."""
+    from cluster.kafka import KafkaNode, missing
+
+    if reason := missing():
+        pytest.skip(f"tier servers: {reason}")
+    node = KafkaNode(tmp_path_factory.mktemp("kafka"))
+    try:
+        yield node.start()
+    finally:
+        node.stop()
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """Path of the browser; only for tests marked ``browser``."""
     program = browser_program()
     assert program is not None, "mark the test with pytest.mark.browser"
     return program
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL that all tests of a run share, each in a schema of its own; only for tests marked ``servers``."""
+    from cluster.postgres import Postgres, missing
+
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    server = Postgres.create()
+    yield server
+    server.remove()

@@ -53,6 +53,10 @@ class StorageFailedError(WaysideError):
     """Writing or syncing failed. Nothing is acknowledged from here on; the process must restart and recover."""
 
 
+class UnavailableError(WaysideError):
+    """A server that this process depends on does not answer. Nothing was acknowledged; the caller may try again."""
+
+
 class DiskFullError(StorageFailedError):
     """No space left: writes are refused, reads go on, and writing resumes once there is space."""
 

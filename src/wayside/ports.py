@@ -84,6 +84,16 @@ class HotTransaction(Protocol):
         """Store positions and progress; the state only when it is not null."""
 
 
+class Commits(Protocol):
+    """The recent commits of a hot store, as other processes follow them."""
+
+    def after(self, group: str, sequence: int, *, limit: int = 100) -> list[Commit] | None:
+        """The group's commits behind `sequence`, in order.
+
+        Null when some of them are not kept, and when `sequence` lies beyond the last one.
+        """
+
+
 class HotStore(Protocol):
     """What is true now: tables, recent windows, late rows, and the checkpoints that belong to them."""
 
@@ -93,6 +103,10 @@ class HotStore(Protocol):
     def transaction(self) -> AbstractContextManager[HotTransaction]: ...
 
     def checkpoint(self, group: str) -> Checkpoint | None: ...
+
+    @property
+    def commits(self) -> Commits:
+        """What the last transactions changed, for processes that run no engine."""
 
     def table(
         self,

@@ -36,6 +36,8 @@ FILE_VARIABLE = "WAYSIDE_CONFIG"
 # Kubernetes sets WAYSIDE_SERVICE_HOST and the like beside a service of our name; WAYSIDE_REAL_DATA is for our tests.
 FOREIGN = re.compile(r"WAYSIDE_(SERVICE_.*|PORT_.*|REAL_DATA)")
 MASK = "********"
+HIDDEN = re.compile(r"password|secret|\.pem$")
+"""Keys of tables whose values are not shown."""
 
 
 def home() -> Path:
@@ -73,6 +75,23 @@ class Settings(BaseSettings):
         default_factory=lambda: home() / "data",
         description="Folder of the log, the tables and the lake. One process writes it at a time.",
     )
+    profile: Literal["embedded", "cluster"] = Field(
+        "embedded", description="`embedded` keeps everything in the data folder; `cluster` uses the servers below."
+    )
+    role: Literal["all", "server", "engine"] = Field(
+        "all", description="What this process does: take and answer (`server`), compute (`engine`), or both (`all`)."
+    )
+    kafka_servers: str = Field(
+        "", description="Kafka's `host:port`, several separated by commas; the log is in the data folder when empty."
+    )
+    kafka_prefix: str = Field("", description="What the names of topics and groups in Kafka begin with.")
+    kafka_config: dict[str, str] = Field(
+        {}, description="More keys of Kafka's client, as a table; which ones is said in the error for others."
+    )
+    postgres_dsn: SecretStr = Field(
+        SecretStr(""), description="Address of PostgreSQL, like `postgresql://user:password@host/database`."
+    )
+    postgres_schema: str = Field("wayside", description="Schema of PostgreSQL that holds the tables.")
     host: str = Field("127.0.0.1", description="Address to listen on. Only this machine's own until there is a login.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     domains: Names = Field((), description="Domains to run, separated by commas; all installed ones when empty.")
@@ -82,6 +101,11 @@ class Settings(BaseSettings):
         "auto", description="How to log on stderr; `auto` is console on a terminal and JSON elsewhere."
     )
     lake: bool = Field(True, description="Write bronze, silver and gold Delta tables.")
+    lake_url: str = Field("", description="Where the lake is, like `s3://bucket/path`; the data folder when empty.")
+    lake_endpoint: str = Field("", description="Address of storage that speaks S3 and is not Amazon's.")
+    lake_region: str = Field("us-east-1", description="Region of the lake's bucket.")
+    lake_key: SecretStr = Field(SecretStr(""), description="Access key of the lake's storage.")
+    lake_secret: SecretStr = Field(SecretStr(""), description="Secret that belongs to the lake's access key.")
     lake_every: Span = Field(timedelta(seconds=30), description="Time between two writes to the lake.")
     lake_keep: Span = Field(timedelta(days=400), description="How long the lake keeps rows.")
     hot_keep: Span = Field(timedelta(days=14), description="How long tables keep tombstones, windows and late rows.")
@@ -124,7 +148,8 @@ def text(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, dict):
-        return json.dumps(value) if value else ""
+        shown = {key: MASK if HIDDEN.search(key) else item for key, item in value.items()}
+        return json.dumps(shown) if value else ""
     return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
@@ -204,7 +229,7 @@ def explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     field = Settings.model_fields.get(name)
-    secret = field is not None and field.annotation is SecretStr
+    secret = field is not None and (field.annotation is SecretStr or name == "kafka_config")
     shown = MASK if secret else repr(first["input"])
     hint = ""
     if name == "port" and "://" in str(first["input"]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -17,7 +17,7 @@ from tests.properties.oracle import Answer, Row
 from wayside.broker import MemoryBroker
 from wayside.clock import ManualClock
 from wayside.dataflow import EmbeddedEngine
-from wayside.domain import Domain, Plan, Topic, count, maximum, mean, minimum, total
+from wayside.domain import Domain, Flow, Plan, Topic, count, maximum, mean, minimum, total
 from wayside.hot.memory import MemoryStore
 from wayside.ports import Broker, HotStore
 from wayside.record import Record
@@ -28,6 +28,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND = 1_000_000
 BASE = int((START - EPOCH).total_seconds()) * SECOND
 DELETE = -1.0
+LOW = pl.col("value").is_null() | (pl.col("value") >= 0) | (pl.col("value") == DELETE)
+GROUPS = {"k0": "even", "k1": "odd", "k2": "even", "k3": "gone", "k4": "even"}
+"""Groups of keys: a table that a join looks into. One of them was deleted before the first event."""
 
 
 class Event(Record, key="key", time="at"):
@@ -36,6 +39,37 @@ class Event(Record, key="key", time="at"):
     key: str
     at: datetime
     value: float | None
+
+
+class Member(Record, key="key", time="since"):
+    """Which group a key belongs to from a moment on."""
+
+    key: str
+    since: datetime
+    group: str
+
+
+class Grouped(Record, key="group", time="at"):
+    """An event with the group of its key."""
+
+    group: str
+    at: datetime
+    value: float | None
+
+
+def not_low(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Rows that are not low, by a step that selects its columns after it has dropped rows."""
+    return rows.filter(LOW).select("at", value=pl.col("value"), key=pl.col("key"))
+
+
+def doubled(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Each row twice, the second one without a value."""
+    copies = pl.when(pl.col("value").is_null()).then(pl.lit([0])).otherwise(pl.lit([0, 1]))
+    return (
+        rows.with_columns(copy=copies)
+        .explode("copy")
+        .select("key", "at", value=pl.when(pl.col("copy") == 0).then("value"))
+    )
 
 
 @dataclass(frozen=True)
@@ -52,6 +86,7 @@ class Case:
     repeats: list[int]
     breaks: set[int]
     sparse: int
+    flow: str = "events"
 
 
 class Crash(Exception):
@@ -115,6 +150,9 @@ def cases(draw: st.DrawFn) -> Case:
         )
     )
     number = len(rows)
+    for partition in range(partitions):
+        for offset, row in enumerate(row for row in rows if row.partition == partition):
+            row.offset = offset
     return Case(
         rows,
         partitions,
@@ -126,15 +164,17 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.lists(st.integers(0, number - 1), max_size=4)),
         draw(st.sets(st.integers(1, 60), max_size=4)),
         draw(st.sampled_from([1, 3, 1000])),
+        draw(st.sampled_from(["events", "where", "selected", "doubled", "grouped"])),
     )
 
 
 def plan_of(case: Case) -> Plan:
-    """One topic, one window, one table."""
+    """One topic, a step behind it or none, one window, one table."""
     events = Topic("events", Event, partitions=case.partitions)
-    window = events.window(
+    flow = flow_of(case, events)
+    window = flow.window(
         "spans",
-        by=["key"],
+        by=list(flow.record.key),
         lateness=timedelta(seconds=case.lateness),
         idle="1h",
         rows=count(),
@@ -146,6 +186,35 @@ def plan_of(case: Case) -> Plan:
     )
     newest = events.table("newest", by=["key"], deleted=pl.col("value") == DELETE)
     return Plan.of([Domain("test", "Test", [window, newest])])
+
+
+def flow_of(case: Case, events: Topic) -> Flow:
+    """What stands between the topic and the window."""
+    if case.flow == "where":
+        return events.where("flow", LOW)
+    if case.flow == "selected":
+        return events.stream("flow", into=Event, transform=not_low)
+    if case.flow == "doubled":
+        return events.stream("flow", into=Event, transform=doubled)
+    if case.flow == "grouped":
+        members = Topic("members", Member).table("groups", deleted=pl.col("group") == "gone")
+        return events.join("flow", members, on=["key"], into=Grouped)
+    return events
+
+
+def reaching(case: Case) -> list[Row]:
+    """The rows that reach the window."""
+    if case.flow in ("where", "selected"):
+        return [row for row in case.rows if row.value is None or row.value >= 0 or row.value == DELETE]
+    if case.flow == "doubled":
+        return [
+            replace(row, value=value)
+            for row in case.rows
+            for value in ([row.value] if row.value is None else [row.value, None])
+        ]
+    if case.flow == "grouped":
+        return [replace(row, key=GROUPS[row.key]) for row in case.rows if GROUPS[row.key] != "gone"]
+    return case.rows
 
 
 Engines = Callable[..., EmbeddedEngine]
@@ -171,6 +240,9 @@ def run(
 
     engine, steps = fresh(), 0
     bounds = [0, *case.cuts, len(case.rows)]
+    if case.flow == "grouped":  # and all of them are read before the first event
+        broker.append("members", pl.DataFrame(members())).result()
+        bounds = [0, *bounds]
     for start, end in pairwise(bounds):
         clock.advance(20.0)
         now = BASE + round(clock.monotonic()) * SECOND
@@ -190,6 +262,16 @@ def run(
     return engine, store
 
 
+def members() -> list[pl.Series]:
+    """Which key belongs to which group, long before the first event."""
+    since = [START - timedelta(days=1)] * len(GROUPS)
+    return [
+        pl.Series("key", list(GROUPS)),
+        pl.Series("since", since, dtype=TIME),
+        pl.Series("group", list(GROUPS.values())),
+    ]
+
+
 def append(broker: Broker, row: Row, index: int) -> None:
     """One record with its id."""
     frame = pl.DataFrame(
@@ -203,7 +285,7 @@ def cells(frame: pl.DataFrame) -> dict[tuple[str, int, int], list[Any]]:
     """Stored rows as the oracle writes them; a window that appears twice is an error."""
     rows = frame.with_columns(pl.col("window_start", "window_end").to_physical()).rows(named=True)
     found = {
-        (r["key"], r["window_start"], r["window_end"]): [
+        (r.get("key") or r.get("group"), r["window_start"], r["window_end"]): [
             r["rows"],
             r["value__n"],
             r["value__sum"],
@@ -221,8 +303,8 @@ def expected(case: Case) -> Answer:
     common = {"lateness": case.lateness * SECOND, "partitions": case.partitions}
     window = {name: int(text[:-1]) * SECOND for name, text in case.window.items()}
     if "gap" in window:
-        return oracle.sessions(case.rows, gap=window["gap"], **common)
-    return oracle.spans(case.rows, size=window.get("size", window["every"]), every=window["every"], **common)
+        return oracle.sessions(reaching(case), gap=window["gap"], **common)
+    return oracle.spans(reaching(case), size=window.get("size", window["every"]), every=window["every"], **common)
 
 
 def check(case: Case, engine: EmbeddedEngine, store: HotStore) -> None:
@@ -232,7 +314,10 @@ def check(case: Case, engine: EmbeddedEngine, store: HotStore) -> None:
     assert cells(store.windows("spans", *everything)) == answer.closed
     assert cells(engine.open_windows("spans")) == answer.open
     late = store.late("spans", limit=10_000)
-    assert sorted(zip(late["_partition"], late["key"], late["at"].to_physical(), strict=True)) == sorted(answer.late)
+    keys = late["key"] if "key" in late.columns else late["group"]
+    places = set(zip(late["_partition"], keys, late["at"].to_physical(), late["_offset"], strict=True))
+    assert len(places) == late.height
+    assert places == {(*row, offset) for row, offset in answer.late}
     newest = oracle.latest(case.rows, {DELETE})
     table = store.table("newest", limit=100)
     assert dict(zip(table["key"], table["value"], strict=True)) == {key: row.value for key, row in newest.items()}

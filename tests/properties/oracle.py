@@ -18,15 +18,16 @@ class Row:
     time: int
     value: float | None
     appended: int = 2**61
+    offset: int = 0
 
 
 @dataclass
 class Answer:
-    """Closed and open windows as {(key, start, end): [rows, n, sum, min, max]}, and late rows."""
+    """Closed and open windows as {(key, start, end): [rows, n, sum, min, max]}, and late rows with their offsets."""
 
     closed: dict[tuple[str, int, int], list[Any]] = field(default_factory=dict)
     open: dict[tuple[str, int, int], list[Any]] = field(default_factory=dict)
-    late: list[tuple[int, str, int]] = field(default_factory=list)
+    late: list[tuple[tuple[int, str, int], int]] = field(default_factory=list)
 
 
 def add(cell: list[Any], value: float | None) -> None:
@@ -63,7 +64,7 @@ def spans(rows: list[Row], *, size: int, every: int, lateness: int, partitions: 
             else:
                 add(cells[(row.key, start, start + size)], row.value)
         if was_late:
-            answer.late.append((row.partition, row.key, row.time))
+            answer.late.append(((row.partition, row.key, row.time), row.offset))
         newest[row.partition] = max(newest[row.partition], min(row.time, row.appended))
     ended = min(newest.values()) - lateness
     for bounds, cell in cells.items():
@@ -78,7 +79,7 @@ def sessions(rows: list[Row], *, gap: int, lateness: int, partitions: int) -> An
     answer = Answer()
     for row in rows:
         if row.time < newest[row.partition] - lateness:
-            answer.late.append((row.partition, row.key, row.time))
+            answer.late.append(((row.partition, row.key, row.time), row.offset))
         else:
             cell: list[Any] = [0, 0, 0.0, None, None]
             add(cell, row.value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -12,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from wayside.domain.feeds import ROW, Feed
-from wayside.record.bulk import BulkDecoder
+from wayside.record.bulk import MANY, BulkDecoder
 from wayside.record.cast import Cast, cast, judge
 from wayside.record.eager import run
 from wayside.record.judge import Decoded, validate
@@ -86,8 +87,17 @@ class Converter:
 
     def block(self, content: bytes, received: datetime) -> tuple[Converted, int]:
         """Rows of the lines of a block, and how many messages it held."""
-        decoded, blocks = self.decoder.decode_bytes(content, received)
-        return self.parsed(decoded, blocks.line, received), len(blocks)
+        converted, counts = self.blocks([content], received)
+        return converted, counts[0]
+
+    def blocks(self, contents: Sequence[bytes], received: datetime) -> tuple[Converted, list[int]]:
+        """Rows of the lines of several blocks, and how many messages each held."""
+        if sum(content.count(b"\n") for content in contents) < MANY:
+            split = [[line for line in content.split(b"\n") if line and not line.isspace()] for content in contents]
+            return self.lines(list(chain.from_iterable(split)), received), list(map(len, split))
+        ended = [content if content.endswith(b"\n") else content + b"\n" for content in contents]
+        decoded, blocks = self.decoder.decode_bytes(b"".join(ended) if len(ended) > 1 else contents[0], received)
+        return self.parsed(decoded, blocks.line, received), blocks.counts(list(map(len, ended)))
 
     def frame(self, frame: pl.DataFrame, received: datetime) -> Converted:
         """Rows of a frame of the wire record, whose columns may be text."""

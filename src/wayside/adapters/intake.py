@@ -24,8 +24,6 @@ from wayside.values import Appended, NodeStatus, Receipt
 CAPACITY = 32 << 20
 MERGED = 4 << 20
 """Most bytes that are judged in one go."""
-ALONE = 128 << 10
-"""A block of this size is judged by itself; smaller ones join other submissions."""
 SMALL = 256 << 10
 """Fewer bytes than this wait for the write that is under way, and join its successor."""
 LINGER = 0.005
@@ -103,10 +101,7 @@ class FeedIntake:
 
     def submit_block(self, ndjson: bytes, *, ids: Sequence[str] | None = None) -> Future[Receipt]:
         """Hand over lines of JSON, separated by newlines; blank lines are no messages."""
-        if len(ndjson) >= ALONE:
-            return self._enter(len(ndjson), 0, ndjson, ids)
-        lines = [line for line in ndjson.split(b"\n") if line and not line.isspace()]
-        return self._enter(len(ndjson), len(lines), lines, ids)
+        return self._enter(len(ndjson), 0, ndjson, ids)
 
     def submit_frame(self, frame: pl.DataFrame, *, ids: Sequence[str] | None = None) -> Future[Receipt]:
         """Hand over rows of the wire record; columns may be text, missing ones are null."""
@@ -182,13 +177,13 @@ class FeedIntake:
         return self._clock.monotonic() - self._queue[0].arrived >= LINGER
 
     def _take(self) -> list[Submission]:
-        """The oldest submissions that can be judged together: several of lines, or one frame."""
+        """The oldest submissions that can be judged together: several of lines, several blocks, or one frame."""
         taken: list[Submission] = []
         size = 0
         while self._queue:
             head = self._queue[0]
-            alone = isinstance(head.content, (bytes, pl.DataFrame))
-            if taken and (alone or size + head.size > MERGED):
+            alone = isinstance(head.content, pl.DataFrame)
+            if taken and (alone or size + head.size > MERGED or kind(head) is not kind(taken[0])):
                 break
             self._queue.popleft()
             self._queued -= head.size
@@ -223,7 +218,9 @@ class FeedIntake:
         if isinstance(first.content, pl.DataFrame):
             return self._converter.frame(first.content, received)
         if isinstance(first.content, bytes):
-            converted, first.count = self._converter.block(first.content, received)
+            converted, counts = self._converter.blocks([cast(bytes, each.content) for each in taken], received)
+            for each, count in zip(taken, counts, strict=True):
+                each.count = count
             return converted
         lines = [line for each in taken for line in cast(Sequence[bytes], each.content)]
         return self._converter.lines(lines, received)
@@ -289,3 +286,8 @@ class FeedIntake:
         self._status.last_error = " ".join(str(error).split())
         for submission in submissions:
             submission.future.set_exception(error)
+
+
+def kind(submission: Submission) -> type:
+    """What a submission holds: bytes, or a list of lines."""
+    return bytes if isinstance(submission.content, bytes) else list

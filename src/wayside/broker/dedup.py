@@ -25,7 +25,7 @@ _EMPTY: Final = np.uint32(0)
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
 Times = np.ndarray[Any, np.dtype[np.int64]]
 _Words = np.ndarray[Any, np.dtype[np.uint64]]
-_Stamps = np.ndarray[Any, np.dtype[np.uint32]]
+Stamps = np.ndarray[Any, np.dtype[np.uint32]]
 
 
 class SeenIds:
@@ -50,20 +50,24 @@ class SeenIds:
         result: Mask = (repeated | known) & ids.is_not_null().to_numpy()
         return result
 
+    def last(self, ids: pl.Series) -> Stamps:
+        """When each id was last seen, as `stamps` counts time; 0 for one that is not known."""
+        return self._stamps_of(*self._hash(ids))
+
     def remember(self, ids: pl.Series, at: int) -> None:
         """Note ids that are durable now; nulls are left out."""
         ids = ids.drop_nulls().unique()
         if len(ids):
-            self._add(ids, _stamps(np.full(len(ids), at)), self._oldest(at))
+            self._add(ids, stamps(np.full(len(ids), at)), self._oldest(at))
 
     def recall(self, ids: pl.Series, times: Times, now: int) -> None:
         """Note ids found in the log, each with the time at which it was appended, in the order of the log."""
-        known = pl.DataFrame({"id": ids, "at": _stamps(times)}).drop_nulls("id")
+        known = pl.DataFrame({"id": ids, "at": stamps(times)}).drop_nulls("id")
         known = known.filter(pl.col("at") >= self._oldest(now)).unique("id", keep="last", maintain_order=True)
         if known.height:
             self._add(known["id"], known["at"].to_numpy(), self._oldest(now))
 
-    def _add(self, ids: pl.Series, stamps: _Stamps, oldest: int) -> None:
+    def _add(self, ids: pl.Series, stamps: Stamps, oldest: int) -> None:
         if 2 * (self._count + len(ids)) > len(self._high):
             self._grow(len(ids), oldest)
         high, low = self._hash(ids)
@@ -101,21 +105,25 @@ class SeenIds:
         self._put(high, low, stamps)
 
     def _found(self, high: _Words, low: _Words, oldest: int) -> Mask:
+        found: Mask = self._stamps_of(high, low) >= oldest
+        return found
+
+    def _stamps_of(self, high: _Words, low: _Words) -> Stamps:
         mask = len(self._high) - 1
         slots = (low & np.uint64(mask)).astype(np.int64)
-        found = np.zeros(len(high), dtype=np.bool_)
+        found = np.zeros(len(high), dtype=np.uint32)
         left = np.arange(len(high))
         while len(left):
             here = slots[left]
-            stamps = self._stamp[here]
-            used = stamps != _EMPTY
+            seen = self._stamp[here]
+            used = seen != _EMPTY
             same = used & (self._high[here] == high[left]) & (self._low[here] == low[left])
-            found[left[same]] = stamps[same] >= oldest
+            found[left[same]] = seen[same]
             left = left[used & ~same]
             slots[left] = (slots[left] + 1) & mask
         return found
 
-    def _put(self, high: _Words, low: _Words, stamps: _Stamps) -> None:
+    def _put(self, high: _Words, low: _Words, stamps: Stamps) -> None:
         """Store distinct ids; one that is there already gets the new time."""
         mask = len(self._high) - 1
         slots = (low & np.uint64(mask)).astype(np.int64)
@@ -134,6 +142,6 @@ class SeenIds:
             slots[left] = (slots[left] + 1) & mask
 
 
-def _stamps(times: Times) -> _Stamps:
+def stamps(times: Times) -> Stamps:
     """Seconds since 2020, rounded up, so that an id is never forgotten too early."""
     return np.maximum(times // _SECOND + 1 - _EPOCH, 1).astype(np.uint32)

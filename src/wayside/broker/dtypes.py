@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -85,24 +86,25 @@ def dtype_from_json(value: Any) -> pl.DataType:
     raise ValueError(f"unknown column type {value!r}")
 
 
-def spec_to_json(spec: TopicSpec) -> bytes:
-    """A line with a checksum, and the spec as indented JSON; times in microseconds."""
+def spec_to_object(spec: TopicSpec) -> dict[str, Any]:
+    """The spec as what JSON can carry; times in microseconds."""
     age = spec.retention_age
-    body = json.dumps(
-        {
-            "name": spec.name,
-            "schema": [[name, dtype_to_json(_instance(dtype))] for name, dtype in spec.schema.items()],
-            "key": list(spec.key),
-            "time": spec.time,
-            "partitions": spec.partitions,
-            "retention_age": None if age is None else age // _MICROSECOND,
-            "retention_bytes": spec.retention_bytes,
-            "compact": spec.compact,
-            "dedup_horizon": spec.dedup_horizon // _MICROSECOND,
-        },
-        indent=1,
-        ensure_ascii=False,
-    ).encode()
+    return {
+        "name": spec.name,
+        "schema": [[name, dtype_to_json(_instance(dtype))] for name, dtype in spec.schema.items()],
+        "key": list(spec.key),
+        "time": spec.time,
+        "partitions": spec.partitions,
+        "retention_age": None if age is None else age // _MICROSECOND,
+        "retention_bytes": spec.retention_bytes,
+        "compact": spec.compact,
+        "dedup_horizon": spec.dedup_horizon // _MICROSECOND,
+    }
+
+
+def spec_to_json(spec: TopicSpec) -> bytes:
+    """A line with a checksum, and the spec as indented JSON."""
+    body = json.dumps(spec_to_object(spec), indent=1, ensure_ascii=False).encode()
     return b"%08x\n%s\n" % (checksum(body), body)
 
 
@@ -112,7 +114,11 @@ def spec_from_json(data: bytes) -> TopicSpec:
     body = body.removesuffix(b"\n")
     if crc != b"%08x" % checksum(body):
         raise ValueError("the checksum is wrong")
-    value = json.loads(body)
+    return spec_from_object(json.loads(body))
+
+
+def spec_from_object(value: Mapping[str, Any]) -> TopicSpec:
+    """The spec that `spec_to_object` took apart."""
     age = value["retention_age"]
     return TopicSpec(
         name=value["name"],

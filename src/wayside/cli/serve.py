@@ -34,23 +34,33 @@ def up(
     port: Port = None,
     domains: Annotated[str | None, typer.Option("--domains", help="Domains to run, separated by commas.")] = None,
     simulate: Annotated[bool | None, typer.Option("--simulate", help="Start the domains' simulators.")] = None,
+    profile: Annotated[str | None, typer.Option("--profile", help="`embedded`, or `cluster` on servers.")] = None,
+    role: Annotated[str | None, typer.Option("--role", help="In a cluster: `server`, `engine`, or `all`.")] = None,
 ) -> None:
     """Run Wayside: take records, compute, and serve the page and the API.
 
     Prints its address on a line once it is ready. Ctrl-C or SIGTERM ends it cleanly; what was acknowledged is kept
-    whatever happens.
+    whatever happens. In the cluster profile one process computes (--role engine), and any number serve (--role server).
     """
-    settings = state(ctx).settings(data_dir=data_dir, host=host, port=port, domains=domains, simulate=simulate)
+    given = {"data_dir": data_dir, "host": host, "port": port, "domains": domains, "simulate": simulate}
+    settings = state(ctx).settings(**given, profile=profile, role=role)
     from wayside.runtime.folder import hold
 
-    with hold(settings.data_dir):
-        pass  # who has the folder already is said before seconds of imports, and before the port turns out to be busy
+    if settings.role != "server":
+        with hold(settings.data_dir):
+            pass  # who has the folder is said before seconds of imports, and before the port turns out to be busy
     from wayside.runtime.chosen import chosen_plan
     from wayside.runtime.host import Host, limits_of, open_listener
     from wayside.runtime.service import Service
 
     plan = chosen_plan(settings.domains)
     limits = limits_of(settings)
+    if settings.role == "engine":
+        from wayside.runtime import alone
+
+        with Service(plan, settings) as service:
+            code = alone.run(service, lambda: say("Wayside's engine is ready"))
+        raise typer.Exit(code)
     with open_listener(settings.host, settings.port, limits) as listener, Service(plan, settings) as service:
         code = Host(service, listener, limits).run(lambda address: say(f"Wayside is ready at {address}"))
     raise typer.Exit(code)

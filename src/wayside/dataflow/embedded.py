@@ -11,9 +11,11 @@ import structlog
 
 from wayside import metrics
 from wayside.clock import SYSTEM, Clock
+from wayside.dataflow.commits import Listener, Listeners, write
 from wayside.dataflow.graph import Graph, marked
 from wayside.dataflow.reader import LogReader
 from wayside.dataflow.recovery import Recovery, saved_state
+from wayside.dataflow.refusing import raw_lines, refusal_ids
 from wayside.dataflow.rows import Rows
 from wayside.dataflow.status import Board
 from wayside.dataflow.steps import Effects, WindowStep
@@ -24,11 +26,13 @@ from wayside.quarantine import QUARANTINE, quarantined
 from wayside.values import Checkpoint, Commit, NodeStatus, Position, Rejection
 
 log = structlog.get_logger()
-Listener = Callable[[Commit], None]
 SMALL_STATE = 20_000
 SNAPSHOT_ROWS = 2_000_000
 QUICK = 1_000
 """A micro-batch of fewer rows is followed by a short pause, so that more gathers for the next one."""
+LONGEST_PAUSE = 0.1
+"""Seconds. After a larger micro-batch the pause is as long as it took, up to this much, unless the engine lags: what
+is paid per micro-batch, and the row that each key writes, then is paid for more rows at once."""
 
 
 class EmbeddedEngine:
@@ -70,7 +74,7 @@ class EmbeddedEngine:
         self.sequence = 0
         self.since_snapshot = 0
         self.snapshot_at = clock.monotonic()
-        self.listeners: list[Listener] = []
+        self.listeners = Listeners(plan)
         self.failure: BaseException | None = None
         self.thread: threading.Thread | None = None
         self.stopping = threading.Event()
@@ -97,6 +101,7 @@ class EmbeddedEngine:
         """Step until stopped; a failing step is tried again from the last checkpoint, ever more slowly."""
         wait = 0.2
         while not self.stopping.is_set():
+            begun = self.clock.monotonic()
             try:
                 rows = self.step()
                 wait = 0.2
@@ -114,6 +119,8 @@ class EmbeddedEngine:
                 self.broker.wait(self.positions, 0.25)
             elif rows < QUICK:
                 self.stopping.wait(self.pause)
+            elif rows * 2 < self.max_rows:
+                self.stopping.wait(min(self.clock.monotonic() - begun, LONGEST_PAUSE))
 
     def _failed(self, error: Exception) -> None:
         """Show the error on every node and go back to the checkpoint; that may fail for the same reason."""
@@ -179,11 +186,11 @@ class EmbeddedEngine:
 
     def _refuse(self, flow: str, rows: Rows, rule: str, why: str) -> None:
         """Quarantine rows of a flow; the same rows after a crash are recognised by their ids."""
-        raws = [line.encode() for line in rows.frame.write_ndjson().splitlines()] if rows.frame.height else []
+        raws = raw_lines(rows.frame)
         broken = [Rejection(index, rule, why) for index in range(len(raws))]
         frame = quarantined(flow, rows.topic, broken, raws, self.clock.now())
-        ids = [f"{flow}/{rows.source}/{offset}/{index}/{rule}" for index, offset in enumerate(rows.offsets)]
-        self.broker.append(QUARANTINE, frame, ids=pl.Series(ids, dtype=pl.String)).result()
+        ids = pl.Series(refusal_ids(flow, rows, rule), dtype=pl.String)
+        self.broker.append(QUARANTINE, frame, ids=ids).result()
         self.board.refused(flow, len(raws), why)
 
     # -- committing ----------------------------------------------------------------------------------------------
@@ -200,8 +207,6 @@ class EmbeddedEngine:
     def _commit(self, effects: Effects, *, snapshot: bool) -> None:
         """Everything that the micro-batch changed, in one transaction; then tell the listeners."""
         self.board.note(effects)
-        upserts = {name: pl.concat(frames) for name, frames in effects.upserts.items()}
-        late = {name: pl.concat(frames) for name, frames in effects.late.items()}
         progress: dict[str, Any] = {
             "watermarks": {name: step.watermark.save() for name, step in self.steps.items()},
             "counters": self.board.counters(),
@@ -213,19 +218,12 @@ class EmbeddedEngine:
             saved_state(self.graph, self.steps) if snapshot else None,
             dict(self.positions) if snapshot else {},
         )
-        with self.store.transaction() as transaction:
-            for name, rows in upserts.items():
-                transaction.upsert(name, rows)
-            for name, rows in effects.closed.items():
-                transaction.append_windows(name, rows)
-            for name, rows in late.items():
-                transaction.append_late(name, rows)
-            transaction.save(self.group, checkpoint)
+        write(self.store, self.group, effects, checkpoint)
         self.sequence = checkpoint.sequence
         if snapshot:
             self.since_snapshot, self.snapshot_at = 0, self.clock.monotonic()
         self._remember()
-        self._publish(upserts, effects.closed, {name: rows.height for name, rows in late.items()})
+        self.listeners.tell(lambda: self._told(effects))
 
     def _remember(self) -> None:
         """What is open as of this commit, for readers in other threads."""
@@ -233,23 +231,10 @@ class EmbeddedEngine:
             step.committed = step.operator.frames()
             self.board.watermark(name, step.watermark.closed)
 
-    def _publish(self, tables: dict[str, pl.DataFrame], windows: dict[str, pl.DataFrame], late: dict[str, int]) -> None:
-        """Hand the commit to the listeners; one that fails is dropped from this commit only."""
-        if not self.listeners:
-            return
-        rows = {name: self._newest(name, frame) for name, frame in tables.items()}
-        commit = Commit(self.sequence, self.clock.now(), rows, windows, late)
-        for listener in list(self.listeners):
-            try:
-                listener(commit)
-            except Exception as error:  # a listener must not stop the engine
-                log.error("a listener failed", error=str(error))
-
-    def _newest(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
-        """The newest row per key among the rows of a commit."""
-        spec = self.plan.tables[table].spec
-        ordered = frame.sort(spec.time, "_offset", maintain_order=True)
-        return ordered.unique(list(spec.key), keep="last", maintain_order=True).drop("_offset")
+    def _told(self, effects: Effects) -> Commit:
+        """What the listeners hear of a micro-batch."""
+        late = {name: sum(rows.height for rows in frames) for name, frames in effects.late.items()}
+        return Commit(self.sequence, self.clock.now(), self.listeners.newest(effects), effects.closed, late)
 
     def _partition_count(self, step: WindowStep) -> int:
         """Number of partitions that feed a window."""
@@ -295,5 +280,4 @@ class EmbeddedEngine:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` after each commit, in order; returns the function that ends it."""
-        self.listeners.append(listener)
-        return lambda: self.listeners.remove(listener) if listener in self.listeners else None
+        return self.listeners.subscribe(listener)

@@ -9,9 +9,9 @@ import polars as pl
 
 from wayside.dataflow.joins import DELETED, Versions, joined
 from wayside.dataflow.rows import Rows, guarded
+from wayside.dataflow.tracing import Tracer
 from wayside.domain import Flow, Plan, Stream, Table
 from wayside.domain.flow import Join
-from wayside.record.eager import run
 from wayside.record.rules import all_kept, first_broken
 
 Refused = Callable[[str, Rows, str, str], None]
@@ -29,6 +29,7 @@ class Graph:
         }
         self.windows = {name: [w for w in plan.windows.values() if w.source.name == name] for name in plan.flows}
         self.tables = {name: [t for t in plan.tables.values() if t.source.name == name] for name in plan.flows}
+        self.tracers = {name: Tracer(flow) for name, flow in plan.flows.items() if isinstance(flow, Stream)}
         self.derived = [flow for flow in plan.flows.values() if isinstance(flow, Stream | Join)]
 
     def joined_topics(self) -> set[str]:
@@ -46,15 +47,15 @@ class Graph:
             made = guarded(source, self.step(flow), partial(refused, flow.name))
             if made is None:
                 continue
-            found[flow.name] = self.valid(flow, source.with_frame(made), refused)
+            found[flow.name] = self.valid(flow, source.made(made), refused)
             self.remember(flow.name, found[flow.name])
         return found
 
     def step(self, flow: Stream | Join) -> Callable[[pl.DataFrame], pl.DataFrame]:
-        """What turns the rows of a flow's source into its own."""
+        """What turns the rows of a flow's source into its own, with the column `_row` that says which made them."""
         if isinstance(flow, Join):
             return partial(joined, flow, self.versions[flow.table_.name])
-        return partial(transformed, flow)
+        return self.tracers[flow.name]
 
     def valid(self, flow: Flow, rows: Rows, refused: Refused) -> Rows:
         """Set aside rows that break a rule of the flow's record."""
@@ -63,9 +64,8 @@ class Graph:
             return rows
         verdict = first_broken(rows.frame, rules)
         for index in verdict.drop_nulls().unique().sort():
-            bad = rows.frame.filter(verdict == index)
-            refused(flow.name, rows.with_frame(bad), rules[index].name, rules[index].message)
-        return rows.with_frame(rows.frame.filter(verdict.is_null()))
+            refused(flow.name, rows.filter(verdict == index), rules[index].name, rules[index].message)
+        return rows.filter(verdict.is_null())
 
     def remember(self, flow: str, rows: Rows) -> None:
         """Keep versions of the tables that joins look into."""
@@ -85,8 +85,3 @@ def root(flow: Flow) -> str:
     while isinstance(flow, Stream | Join):
         flow = flow.source
     return flow.name
-
-
-def transformed(flow: Stream, frame: pl.DataFrame) -> pl.DataFrame:
-    """The rows that a stream's transform makes of its source's, in the order of the record's fields."""
-    return run(flow.transform, frame).select(list(flow.record.fields))

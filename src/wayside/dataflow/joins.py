@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from wayside.dataflow.tracing import ROW
 from wayside.domain.flow import Join, Table
 
 DELETED = "_deleted"
-ROW = "_row"
 KEEP_VERSIONS = 100_000
 
 
@@ -39,7 +39,7 @@ class Versions:
 
 
 def joined(join: Join, versions: Versions, rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows of the join's record, in the order of the rows given."""
+    """The rows of the join's record and, in `_row`, the numbers of the rows that made them, in the order given."""
     time = join.source.record.time
     key = list(join.on)
     spec = versions.table.spec
@@ -55,4 +55,4 @@ def joined(join: Join, versions: Versions, rows: pl.DataFrame) -> pl.DataFrame:
         met = met.filter(found)
     else:
         met = met.with_columns(pl.when(found).then(pl.col(name)).alias(name) for name in wanted)
-    return met.select(list(join.record.fields))
+    return met.select(*join.record.fields, ROW)

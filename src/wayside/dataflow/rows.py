@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
+from wayside.dataflow.tracing import ROW
 from wayside.dataflow.watermark import Micros
 from wayside.values import Batch
 
@@ -17,10 +20,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows of one flow out of one batch. `offsets` and `appended` (microseconds) belong to the rows one by one.
-
-    A transform that changes the number of rows leaves only the batch's first offset and newest moment of appending.
-    """
+    """Rows of one flow out of one batch. `offsets` and `appended` (microseconds) belong to the rows one by one."""
 
     topic: str
     partition: int
@@ -45,13 +45,18 @@ class Rows:
             appended = batch.appends.to_physical().to_numpy()
         return cls(batch.topic, batch.partition, batch.frame, offsets, appended)
 
-    def with_frame(self, frame: pl.DataFrame) -> Rows:
-        """The same place in the log with other rows."""
-        if frame.height == self.frame.height:
-            return Rows(self.topic, self.partition, frame, self.offsets, self.appended)
-        first = self.offsets[0] if len(self.offsets) else 0
-        newest = self.appended if isinstance(self.appended, int) else int(self.appended.max(initial=0))
-        return Rows(self.topic, self.partition, frame, np.full(frame.height, first, dtype=np.int64), newest)
+    def made(self, frame: pl.DataFrame) -> Rows:
+        """Rows that a step has made of these; `_row` says of which, and so gives them their places in the log."""
+        return self.at(frame.drop(ROW), frame[ROW].to_numpy())
+
+    def filter(self, keeps: pl.Series) -> Rows:
+        """The rows for which `keeps` is true."""
+        return self.at(self.frame.filter(keeps), np.flatnonzero(keeps.fill_null(False).to_numpy()))
+
+    def at(self, frame: pl.DataFrame, numbers: npt.NDArray[Any]) -> Rows:
+        """Other rows at the places of some of these."""
+        appended = self.appended if isinstance(self.appended, int) else self.appended[numbers]
+        return Rows(self.topic, self.partition, frame, self.offsets[numbers], appended)
 
     def part(self, start: int, end: int) -> Rows:
         """A slice of the rows."""
@@ -76,7 +81,8 @@ Refuse = Callable[[Rows, str, str], None]
 def guarded(rows: Rows, step: Callable[[pl.DataFrame], pl.DataFrame], refuse: Refuse) -> pl.DataFrame | None:
     """Run a step over rows; when it fails, halve until the rows that make it fail are found and set aside.
 
-    Returns the result for the good rows, or null when none is left.
+    A step adds the column `_row`, the number of the row that each of its rows comes from. Returns the result for the
+    good rows, or null when none is left.
     """
     try:
         return step(rows.frame)
@@ -86,6 +92,7 @@ def guarded(rows: Rows, step: Callable[[pl.DataFrame], pl.DataFrame], refuse: Re
             refuse(rows, "transform.error", f"{type(error).__name__}: {str(error).splitlines()[0][:200]}")
             return None
         middle = height // 2
-        halves = [guarded(rows.part(*cut), step, refuse) for cut in ((0, middle), (middle, height))]
-        good = [half for half in halves if half is not None]
+        cuts = ((0, middle), (middle, height))
+        halves = [(start, guarded(rows.part(start, end), step, refuse)) for start, end in cuts]
+        good = [half.with_columns(pl.col(ROW) + start) for start, half in halves if half is not None]
         return pl.concat(good) if good else None

@@ -7,10 +7,14 @@ time can touch a session that has closed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
-from wayside.dataflow.partials import instant, micros, raw_expressions
+from wayside.dataflow.partials import instant, micros, partial_parts, raw_parts
+from wayside.dataflow.sums import split, split_columns, state_types, upgraded, whole
 from wayside.dataflow.watermark import Micros
+from wayside.grouping import expression
 from wayside.specs import WindowSpec
 
 START, END = "window_start", "window_end"
@@ -23,7 +27,8 @@ class SessionOperator:
         self.spec = spec
         self.gap = micros(spec.gap)
         self.needed = [*spec.by, *dict.fromkeys(a.column for a in spec.aggregates.values() if a.column)]
-        self.schema = pl.Schema({**spec.schema, START: pl.Int64(), END: pl.Int64()})
+        keys = {name: spec.input[name] for name in spec.by}
+        self.schema = pl.Schema({START: pl.Int64(), END: pl.Int64(), **keys, **state_types(spec)})
         self.open = pl.DataFrame(schema=self.schema)
 
     def add(self, frame: pl.DataFrame, times: Micros, watermark: Micros | int) -> pl.Series | None:
@@ -34,10 +39,18 @@ class SessionOperator:
         if late is not None:
             rows = rows.filter(~late)
         if rows.height:
+            rows = split(rows, split_columns(self.spec))
             single = rows.with_row_index("_row").group_by("_row", START, END, *self.spec.by, maintain_order=True)
-            partial = single.agg(raw_expressions(self.spec)).select(list(self.schema))
+            made = [expression(part).alias(part.name) for part in raw_parts(self.spec)]
+            partial = single.agg(made).select(list(self.schema))
             self.open = self.merge(pl.concat([self.open, partial]))
         return late
+
+    def absorb(self, saved: Sequence[pl.DataFrame]) -> None:
+        """Take in what `save` of other operators returned: sessions of rows that this one has not seen."""
+        parts = [part.select(list(self.schema)) for part in saved if part.height]
+        if parts:
+            self.open = self.merge(pl.concat([self.open, *parts]))
 
     def merge(self, sessions: pl.DataFrame) -> pl.DataFrame:
         """Join sessions of one key that touch or overlap."""
@@ -51,7 +64,9 @@ class SessionOperator:
             pl.col("_fresh").cum_sum().alias("_session")
         )
         merged = numbered.group_by("_session", *by, maintain_order=True).agg(
-            pl.col(START).min(), pl.col(END).max(), *self.spec.combine()
+            pl.col(START).min(),
+            pl.col(END).max(),
+            *(expression(part).alias(part.name) for part in partial_parts(self.spec)),
         )
         return merged.select(list(self.schema))
 
@@ -69,7 +84,8 @@ class SessionOperator:
     def stored(self, sessions: pl.DataFrame) -> pl.DataFrame:
         """Sessions as stored rows."""
         bounds = [instant(pl.col(START)).alias(START), instant(pl.col(END)).alias(END)]
-        return sessions.with_columns(bounds).select(list(self.spec.schema)).sort(START, *self.spec.by)
+        rows = sessions.with_columns(*bounds, *whole(self.spec)).select(list(self.spec.schema))
+        return rows.sort(START, *self.spec.by)
 
     def frames(self) -> tuple[list[pl.DataFrame], list[pl.DataFrame]]:
         """The open sessions, as an immutable frame."""
@@ -90,4 +106,5 @@ class SessionOperator:
 
     def load(self, state: pl.DataFrame) -> None:
         """Replace the state by what `save` returned."""
-        self.open = state.select(list(self.schema)) if state.height else pl.DataFrame(schema=self.schema)
+        kept = upgraded(state, state_types(self.spec)) if state.height else pl.DataFrame(schema=self.schema)
+        self.open = kept.select(list(self.schema))

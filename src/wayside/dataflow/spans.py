@@ -14,6 +14,7 @@ import numpy.typing as npt
 import polars as pl
 
 from wayside.dataflow.partials import collapse, from_raw, micros, present
+from wayside.dataflow.sums import state_types, upgraded
 from wayside.dataflow.watermark import END_OF_TIME, Micros
 from wayside.specs import WindowSpec
 
@@ -62,6 +63,16 @@ class SpanOperator:
         if len(self.raw) > MAX_FRAMES or self.rows > max(MAX_ROWS, 4 * self.floor):
             self.compact()
 
+    def absorb(self, saved: Sequence[pl.DataFrame]) -> None:
+        """Take in what `save` of other operators returned: partial rows of rows that this one has not seen."""
+        parts = [part for part in saved if part.height]
+        if not parts:
+            return
+        self.partial = [self.aggregate(self.raw, [*self.partial, *parts])]
+        self.raw = []
+        self.rows = self.floor = self.partial[0].height
+        self.first = int(self.partial[0][START].min())  # type: ignore[arg-type]  # not empty
+
     def compact(self) -> None:
         """Aggregate what is held, so that memory follows the number of keys and not of rows."""
         self.partial = [self.aggregate(self.raw, self.partial)]
@@ -108,6 +119,7 @@ class SpanOperator:
 
     def load(self, state: pl.DataFrame) -> None:
         """Replace the state by what `save` returned."""
+        state = upgraded(state, state_types(self.spec))
         self.raw, self.partial = [], [state] if state.height else []
         self.rows = self.floor = state.height
         self.first = int(state[START].min()) if state.height else END_OF_TIME  # type: ignore[arg-type]  # not empty

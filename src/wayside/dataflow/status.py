@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 from wayside.dataflow.rows import EPOCH
 from wayside.dataflow.steps import Effects
@@ -70,16 +71,38 @@ class Board:
         self.nodes[name].rejected += records
         self.nodes[name].last_error = why
 
-    def counters(self) -> dict[str, list[int]]:
-        """What must survive a restart: records, late and rejected per node."""
-        return {name: [node.records, node.late, node.rejected] for name, node in self.nodes.items()}
+    def counters(self) -> dict[str, list[Any]]:
+        """What must survive a restart, and what other processes show: records, late, rejected, the time of the newest
+        record (microseconds) and the last error, per node.
+        """
+        return {
+            name: [node.records, node.late, node.rejected, micros_of(node.last_record), node.last_error]
+            for name, node in self.nodes.items()
+        }
 
-    def restore(self, saved: dict[str, list[int]]) -> None:
+    def restore(self, saved: dict[str, list[Any]]) -> None:
         """Take the counters of a checkpoint."""
-        for name, (records, late, rejected) in saved.items():
+        for name, (records, late, rejected, *more) in saved.items():
             if name in self.nodes:
                 node = self.nodes[name]
                 node.records, node.late, node.rejected = records, late, rejected
+                if more and more[0] is not None:
+                    node.last_record = EPOCH + timedelta(microseconds=more[0])
+
+    def follow(self, saved: dict[str, list[Any]]) -> None:
+        """Take the counters of another process's engine; what they have grown by goes into the rates."""
+        before = {name: node.records for name, node in self.nodes.items()}
+        self.restore(saved)
+        for name, node in self.nodes.items():
+            if self.rated is not None:
+                self.pending[name] = self.pending.get(name, 0) + max(0, node.records - before[name])
+            if name in saved and len(saved[name]) > 4:
+                node.last_error = saved[name][4]
+
+
+def micros_of(moment: datetime | None) -> int | None:
+    """Microseconds since 1970."""
+    return None if moment is None else (moment - EPOCH) // timedelta(microseconds=1)
 
 
 def kind_of(flow: Flow) -> str:

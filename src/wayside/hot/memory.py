@@ -13,11 +13,11 @@ import msgspec
 import polars as pl
 
 from wayside.clock import SYSTEM, Clock
-from wayside.hot import definitions, rules
+from wayside.hot import commits, definitions, rules
 from wayside.hot.columns import folded, search_text
 from wayside.hot.rules import DELETED, LATE_PLACE, OFFSET, SEQUENCE
 from wayside.specs import TIME, TableSpec, WindowSpec
-from wayside.values import Checkpoint
+from wayside.values import Checkpoint, Commit
 
 STORED = "_stored"
 
@@ -30,10 +30,18 @@ class _State:
     windows: dict[str, pl.DataFrame] = field(default_factory=dict)
     late: dict[str, pl.DataFrame] = field(default_factory=dict)
     checkpoints: dict[str, Checkpoint] = field(default_factory=dict)
+    commits: dict[str, tuple[Commit, ...]] = field(default_factory=dict)
     sequence: int = 0
 
     def copy(self) -> _State:
-        return _State(dict(self.tables), dict(self.windows), dict(self.late), dict(self.checkpoints), self.sequence)
+        return _State(
+            dict(self.tables),
+            dict(self.windows),
+            dict(self.late),
+            dict(self.checkpoints),
+            dict(self.commits),
+            self.sequence,
+        )
 
 
 class MemoryTransaction:
@@ -43,16 +51,19 @@ class MemoryTransaction:
         self._declared = declared
         self._state = state
         self._now = now
+        self._changes = commits.Changes()
 
     def upsert(self, table: str, rows: pl.DataFrame) -> None:
         spec = self._declared.table(table)
-        both = pl.concat([self._state.tables[table], rules.newest(spec, rows)])
-        self._state.tables[table] = rules.newest(spec, both)
+        fresh = rules.newest(spec, rows)
+        self._state.tables[table] = rules.newest(spec, pl.concat([self._state.tables[table], fresh]))
+        self._changes.upserted(spec, fresh)
 
     def append_windows(self, window: str, rows: pl.DataFrame) -> None:
         spec = self._declared.window(window)
         fresh = rules.conform(rows, spec.schema, where=f"window {window!r}")
         self._state.windows[window] = self._stamped(self._state.windows[window], fresh)
+        self._changes.closed(window, fresh)
 
     def append_late(self, window: str, rows: pl.DataFrame) -> None:
         spec = self._declared.window(window)
@@ -61,6 +72,7 @@ class MemoryTransaction:
         fresh = late.unique(LATE_PLACE, keep="first", maintain_order=True)
         fresh = fresh.join(known, on=LATE_PLACE, how="anti", maintain_order="left")
         self._state.late[window] = self._stamped(known, fresh)
+        self._changes.came_late(window, late.height)
 
     def save(self, group: str, checkpoint: Checkpoint) -> None:
         before = self._state.checkpoints.get(group)
@@ -70,6 +82,8 @@ class MemoryTransaction:
             checkpoint = replace(checkpoint, state=state, state_positions=covered)
         progress = msgspec.json.decode(msgspec.json.encode(checkpoint.progress))
         self._state.checkpoints[group] = replace(checkpoint, progress=progress)
+        kept = (*self._state.commits.get(group, ()), self._changes.commit(checkpoint.sequence, self._now))
+        self._state.commits[group] = kept[-commits.MOST :]
 
     def _stamped(self, known: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
         if fresh.is_empty():
@@ -89,6 +103,7 @@ class MemoryStore:
         self._state = _State()
         self._declared = definitions.Declared()
         self._writing = threading.RLock()
+        self.commits = commits.KeptCommits(self._commits)
 
     def ensure(self, tables: Sequence[TableSpec], windows: Sequence[WindowSpec]) -> None:
         with self._writing:
@@ -182,6 +197,11 @@ class MemoryStore:
 
     def close(self) -> None:
         """There is nothing to let go of."""
+
+    def _commits(self, group: str, sequence: int, limit: int) -> tuple[int, list[Commit]]:
+        state = self._state
+        latest = state.checkpoints[group].sequence if group in state.checkpoints else 0
+        return latest, [kept for kept in state.commits.get(group, ()) if kept.sequence > sequence][:limit]
 
 
 def _reshape(frames: dict[str, pl.DataFrame], name: str, schema: pl.Schema) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from wayside import grouping
 from wayside.errors import NotFoundError, WaysideError
 from wayside.hot.columns import wanted
 from wayside.specs import TIME, TableSpec, WindowSpec
@@ -68,9 +69,7 @@ def newest(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
             rows.height - placed.height,
             ", ".join(needed),
         )
-    run = pl.struct(spec.key).rle_id()
-    ordered = placed.sort(*spec.key, spec.time, OFFSET, maintain_order=True)
-    return ordered.filter((run != run.shift(-1)).fill_null(True))
+    return grouping.newest(placed, spec.key, spec.time, OFFSET)
 
 
 def newest_windows(spec: WindowSpec, rows: pl.DataFrame) -> pl.DataFrame:

@@ -21,13 +21,14 @@ from wayside import metrics
 from wayside.clock import SYSTEM, Clock
 from wayside.errors import CorruptDataError, NotFoundError, StorageFailedError
 from wayside.files import REAL
-from wayside.hot import checkpoints, compaction, definitions, late, repair, windows
+from wayside.hot import checkpoints, compaction, definitions, late, recent, repair, windows
 from wayside.hot.columns import literals
+from wayside.hot.commits import KeptCommits
 from wayside.hot.connection import Readers, default_vfs, open_writer, require_sound_library, translated
 from wayside.hot.tables import SqlTable
 from wayside.hot.transaction import SqlDeclared, SqliteTransaction
 from wayside.specs import TableSpec, WindowSpec
-from wayside.values import Checkpoint
+from wayside.values import Checkpoint, Commit
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ class SqliteStore:
     `damaged` is the error of the first damage that was met since then: only the next opening can mend it, so the
     process should end.
     `timeout` (seconds) bounds each reading. With `read_only` the file of another, running process is read: nothing
-    is checked, created or set aside, and a transaction is refused. Raises StorageFailedError when the file cannot be
+    is checked, created or set aside, and a transaction is refused. The last `commits` commits are kept for followers
+    in other processes; the embedded engine has none. Raises StorageFailedError when the file cannot be
     opened, NotFoundError when it is to be read and is not there.
     """
 
@@ -60,11 +62,14 @@ class SqliteStore:
         timeout: float = 5.0,
         vfs: str | None = None,
         read_only: bool = False,
+        commits: int = 0,
     ) -> None:
         require_sound_library(apsw.sqlite_lib_version())
         self._path = path
         self._clock = clock
         self._declared = SqlDeclared()
+        self._recent = recent.Recent(commits)
+        self.commits = KeptCommits(self._commits)
         self._writing = threading.RLock()
         self._failed = ""
         self.rebuilt = False
@@ -96,7 +101,7 @@ class SqliteStore:
     @contextmanager
     def transaction(self) -> Iterator[SqliteTransaction]:
         with self._write() as connection:
-            yield SqliteTransaction(connection, self._path, self._declared, self._clock.now())
+            yield SqliteTransaction(connection, self._path, self._declared, self._clock.now(), recent=self._recent)
 
     def checkpoint(self, group: str) -> Checkpoint | None:
         with self._read() as connection:
@@ -180,10 +185,15 @@ class SqliteStore:
         with translated(self._path):
             self._writer = open_writer(self._path, vfs)
         with self._write() as connection:
-            for statements in (_CREATE, windows.CREATE, late.CREATE, checkpoints.CREATE):
+            for statements in (_CREATE, windows.CREATE, late.CREATE, checkpoints.CREATE, recent.CREATE):
                 connection.execute(statements)
             connection.pragma("application_id", repair.APPLICATION)
             connection.pragma("user_version", repair.FORMAT)
+
+    def _commits(self, group: str, sequence: int, limit: int) -> tuple[int, list[Commit]]:
+        with self._read() as connection:
+            saved = checkpoints.load(connection, group)
+            return saved.sequence if saved else 0, recent.after(connection, group, sequence, limit)
 
     def _worth_merging(self, spec: WindowSpec) -> tuple[compaction.Group, ...]:
         with self._read() as connection:

@@ -9,8 +9,10 @@ from pathlib import Path
 import apsw
 import polars as pl
 
-from wayside.hot import checkpoints, definitions, late, windows
+from wayside.hot import checkpoints, definitions, late, rules, windows
+from wayside.hot.commits import Changes
 from wayside.hot.connection import translated
+from wayside.hot.recent import Recent
 from wayside.hot.tables import SqlTable
 from wayside.specs import TableSpec, WindowSpec
 from wayside.values import Checkpoint
@@ -31,32 +33,45 @@ class SqlDeclared(definitions.Declared):
 class SqliteTransaction:
     """The changes of one micro-batch, written as they come and committed together."""
 
-    def __init__(self, connection: apsw.Connection, path: Path, declared: SqlDeclared, now: datetime) -> None:
+    def __init__(
+        self, connection: apsw.Connection, path: Path, declared: SqlDeclared, now: datetime, *, recent: Recent
+    ) -> None:
         self._connection = connection
         self._path = path
         self._declared = declared
         self._now = now
+        self._recent = recent
+        self._changes = Changes() if recent.number else None
 
     def upsert(self, table: str, rows: pl.DataFrame) -> None:
         self._declared.table(table)
         with translated(self._path, self._connection):
             self._declared.sql[table].upsert(self._connection, rows)
+        if self._changes:
+            spec = self._declared.table(table)
+            self._changes.upserted(spec, rules.newest(spec, rows))
 
     def append_windows(self, window: str, rows: pl.DataFrame) -> None:
         spec = self._declared.window(window)
         if not rows.is_empty():
             with translated(self._path, self._connection):
                 windows.append(self._connection, spec, rows, self._next(), self._now)
+        if self._changes:
+            self._changes.closed(window, rules.conform(rows, spec.schema, where=f"window {window!r}"))
 
     def append_late(self, window: str, rows: pl.DataFrame) -> None:
         spec = self._declared.window(window)
         if not rows.is_empty():
             with translated(self._path, self._connection):
                 late.append(self._connection, spec, rows, self._next(), self._now)
+        if self._changes:
+            self._changes.came_late(window, rows.height)
 
     def save(self, group: str, checkpoint: Checkpoint) -> None:
         with translated(self._path, self._connection):
             checkpoints.save(self._connection, group, checkpoint)
+            if self._changes:
+                self._recent.keep(self._connection, group, self._changes.commit(checkpoint.sequence, self._now))
 
     def _next(self) -> int:
         """The next sequence number: the time, or one more than the last where the clock has not moved on.

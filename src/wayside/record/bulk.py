@@ -29,15 +29,16 @@ TRIES = 4
 """New shapes that are looked for in one block."""
 WORTHWHILE = 64
 """Fewer lines than this are not worth looking for their shape."""
-MANY = 5000
+MANY = 1000
 """Fewer lines than this are not worth making a block of: measured, the strict decoder is as fast up to about here."""
 
 
 class Part(NamedTuple):
-    """What one shape has read: rows, and the numbers of their lines."""
+    """What one shape has read: rows, the numbers of their lines, and the sizes of their texts (see `Filled`)."""
 
     frame: pl.DataFrame
     rows: Positions
+    sizes: dict[str, tuple[int, int]]
 
 
 class Blocks:
@@ -49,6 +50,14 @@ class Blocks:
 
     def __len__(self) -> int:
         return sum(len(block) for block in self.blocks)
+
+    def counts(self, sizes: Sequence[int]) -> list[int]:
+        """How many lines begin in each of these stretches of bytes, which together are all of it."""
+        places = np.cumsum([0, *(len(block.content) for block in self.blocks)])
+        starts = np.concatenate([block.starts + place for block, place in zip(self.blocks, places, strict=False)])
+        edges = np.searchsorted(starts, np.cumsum(sizes))
+        numbers: list[int] = np.diff(edges, prepend=0).tolist()
+        return numbers
 
     def line(self, row: int) -> bytes:
         """The bytes of one line, without its newline."""
@@ -119,7 +128,7 @@ class BulkDecoder:
             good = frame.select(pl.all_horizontal(pl.col(filled.doubtful).is_not_null())).to_series()
             frame, rows = frame.filter(good), rows[good.to_numpy()]
         names = list(self.record.fields)
-        parts.append(Part(frame if frame.columns == names else frame.select(names), rows))
+        parts.append(Part(frame if frame.columns == names else frame.select(names), rows, filled.sizes))
         if len(rows) == len(rest):
             return rest[:0]
         left = np.ones(len(block), np.bool_)
@@ -136,7 +145,8 @@ class BulkDecoder:
             order = np.argsort(rows, kind="stable")
             frame, rows = frame[order], rows[order]
         numbers = pl.Series("row", rows.astype(np.uint32))
-        return judge_of(self.record).judge(frame, numbers, received, clean=clean)
+        sizes = parts[0].sizes if len(parts) == 1 else {}
+        return judge_of(self.record).judge(frame, numbers, received, clean=clean, sizes=sizes)
 
     def strictly(self, block: Block, rest: Positions, received: datetime) -> Decoded:
         """Decode what no shape fits."""

@@ -62,6 +62,8 @@ class Decoder:
             except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
                 row = len(objects) + len(broken)
                 broken.append(self.explain(row, lines[row], error))
+        if not objects:
+            return Decoded(self.record.empty(), pl.Series("row", [], dtype=pl.UInt32), broken)
         frame, times = self.columns(objects)
         numbers = np.arange(len(lines), dtype=np.uint32)
         if broken:

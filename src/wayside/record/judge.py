@@ -8,8 +8,10 @@ be good that way are the rules themselves applied, one after the other, row by r
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -19,6 +21,7 @@ from wayside.record.fields import FieldSpec
 from wayside.record.rules import AHEAD, EARLIEST, Rule, field_rules, first_broken, text_bounds
 from wayside.values import Rejection
 
+NOTHING: Mapping[str, tuple[int, int]] = MappingProxyType({})
 FEW = 256
 """Texts of fewer rows than this are looked at one by one: building an expression costs more."""
 
@@ -46,12 +49,20 @@ class Judge:
         self.many = combined([rule.keeps for rule in by_text] + by_row)
         self.many_clean = combined([rule.keeps for rule in by_text if not rule.name.endswith(".text")] + by_row)
 
-    def judge(self, frame: pl.DataFrame, rows: pl.Series, received: datetime, *, clean: bool = False) -> Decoded:
+    def judge(
+        self,
+        frame: pl.DataFrame,
+        rows: pl.Series,
+        received: datetime,
+        *,
+        clean: bool = False,
+        sizes: Mapping[str, tuple[int, int]] = NOTHING,
+    ) -> Decoded:
         """Accepted rows, and for each of the others the first rule that it broke.
 
-        With `clean` it is known that no text holds control characters.
+        With `clean` it is known that all text is printable ASCII; `sizes` bounds the bytes of the texts of a field.
         """
-        if self.keeps_all(frame, received, clean=clean):
+        if self.keeps_all(frame, received, clean=clean, sizes=sizes):
             return Decoded(frame, rows, [])
         rules: list[Rule] = self.record.rules(received)
         verdict = first_broken(frame, rules)
@@ -60,7 +71,9 @@ class Judge:
         rejections = [Rejection(row, rules[index].name, rules[index].message) for row, index in broken]
         return Decoded(frame.filter(good), rows.filter(good), rejections)
 
-    def keeps_all(self, frame: pl.DataFrame, received: datetime, *, clean: bool = False) -> bool:
+    def keeps_all(
+        self, frame: pl.DataFrame, received: datetime, *, clean: bool, sizes: Mapping[str, tuple[int, int]]
+    ) -> bool:
         """Whether all rows are beyond doubt; event times are bounded by the moment of receipt."""
         if frame.is_empty():
             return True
@@ -70,12 +83,22 @@ class Judge:
         for spec in self.others:
             if not within(spec, frame[spec.name], limit if spec.name == self.record.time else None):
                 return False
+        if clean and all(sized(spec, sizes.get(spec.name), spec.name in self.record.key) for spec in self.texts):
+            return holds(frame, self.row_rules)
         if frame.height >= FEW:
             return holds(frame, self.many_clean if clean else self.many)
         keys = self.record.key
         return all(plain(spec, frame[spec.name].to_list(), spec.name in keys) for spec in self.texts) and holds(
             frame, self.row_rules
         )
+
+
+def sized(spec: FieldSpec, size: tuple[int, int] | None, key: bool) -> bool:
+    """Whether printable ASCII of these sizes keeps all rules of its field."""
+    if size is None or spec.choices or spec.pattern is not None:
+        return False
+    least, most = text_bounds(spec, key)
+    return least <= size[0] and size[1] <= most
 
 
 def combined(keeps: list[pl.Expr]) -> pl.Expr | None:

@@ -1,9 +1,9 @@
 """The shape of a line: what all messages of one sender have in common, byte for byte.
 
 A sender writes its keys in one order, with the same spaces. Of such a line only the values change, so it is a row of
-fixed pieces with slots between them. A line that has the quotes of a shape in number, and its fixed pieces where the
-quotes say that they must be, is that message with other values: no need to parse it again. The pieces are compared
-in full, eight bytes at a time, for all lines at once; whatever differs in any way is left to the strict decoder.
+fixed pieces with slots between them. A text ends at the first quote, a number where the next piece must begin, and a
+line that has all pieces in their places is that message with other values: no need to parse it again. The pieces are
+compared in full, sixteen bytes at a time, for all lines at once; what differs in any way is left to the strict decoder.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as of_dataclass
 from typing import Literal
 
 import numpy as np
 
-from wayside.record.block import Block, Mask, Positions
+from wayside.record.block import HEAD, QUOTE, SPACE, Block, Mask, Positions, Words
 from wayside.record.fields import FieldSpec
 
 OPEN = re.compile(rb"[ \t\r]*\{")
@@ -40,33 +41,45 @@ LONGEST_NUMBER = 32
 
 @dataclass(frozen=True)
 class Slot:
-    """A place where values differ. `field` is null for a key that the record does not declare."""
+    """A place where values differ. `field` is null for a key that the record does not declare.
+
+    `usual` is the length that a text has had, where a text of any other form is read again by the strict decoder.
+    """
 
     kind: SlotKind
     field: FieldSpec | None
+    usual: int = of_dataclass(default=0, compare=False)
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Fixed bytes between two slots. `quote` is the number of its first quote in the line, `at` that quote's place."""
+    """Fixed bytes between two slots; `quote` is the place of its first quote, null without any."""
 
     text: bytes
     quote: int | None
-    at: int
 
     @classmethod
-    def after(cls, text: bytes, quotes_before: int) -> Piece:
+    def of(cls, text: bytes) -> Piece:
         at = text.find(b'"')
-        return cls(text, None if at < 0 else quotes_before, max(at, 0))
+        return cls(text, None if at < 0 else at)
 
 
-@dataclass(frozen=True)
+@dataclass
 class Spans:
-    """Lines of one shape, and where each of their slots begins and ends."""
+    """Lines of one shape, where each of their slots begins and ends, and the first bytes of each."""
 
     rows: Positions
-    starts: list[Positions]
-    ends: list[Positions]
+    starts: list[Positions] = of_dataclass(default_factory=list)
+    ends: list[Positions] = of_dataclass(default_factory=list)
+    heads: list[Words] = of_dataclass(default_factory=list)
+
+    def keep(self, same: Mask) -> None:
+        """Leave out lines."""
+        kept = np.flatnonzero(same)
+        self.rows = self.rows[kept]
+        for each in (self.starts, self.ends):
+            each[:] = [places[kept] for places in each]
+        self.heads[:] = [heads[kept] for heads in self.heads]
 
 
 @dataclass(frozen=True)
@@ -75,54 +88,70 @@ class Shape:
 
     pieces: tuple[Piece, ...]
     slots: tuple[Slot, ...]
-    quotes: int
     least: int
     controls: int
 
     def match(self, block: Block, rows: Positions) -> Spans:
         """Which of these lines have this shape."""
-        fits = (block.quotes[rows] == self.quotes) & (block.ends[rows] - block.starts[rows] >= self.least)
+        fits = block.ends[rows] - block.starts[rows] >= self.least
         if block.odd is not None:
             fits &= ~block.odd[rows]
         if block.controls is not None:
             fits &= block.controls[rows] == self.controls
-        rows = rows if fits.all() else rows[fits]
-        places = [self.place(piece, block, rows, last=piece is self.pieces[-1]) for piece in self.pieces]
-        starts = [place + len(piece.text) for place, piece in zip(places, self.pieces, strict=True)]
-        same = starts[-1] == block.ends[rows]
-        for place, piece in zip(places, self.pieces, strict=True):
-            same &= equal(block, place, piece.text)
-        for slot, start, end in zip(self.slots, starts, places[1:], strict=False):
-            length = end - start
-            same &= length >= 0 if slot.kind == "text" else (length > 0) & (length <= LONGEST_NUMBER)
-        if same.all():
-            return Spans(rows, starts[:-1], places[1:])
-        return Spans(rows[same], [start[same] for start in starts[:-1]], [place[same] for place in places[1:]])
+        spans = Spans(rows if fits.all() else rows[fits])
+        places = self.compare(block, spans, self.pieces[0], block.starts[spans.rows])
+        for slot, piece in zip(self.slots, self.pieces[1:], strict=True):
+            spans.starts.append(places)
+            spans.heads.append(block.heads(places))
+            places = self.after(block, spans, slot, piece)
+            spans.ends.append(places)
+            places = self.compare(block, spans, piece, places)
+        return spans
 
-    def place(self, piece: Piece, block: Block, rows: Positions, *, last: bool) -> Positions:
-        """Where a piece must begin in each line."""
-        if piece is self.pieces[0]:
-            return block.starts[rows]
+    def after(self, block: Block, spans: Spans, slot: Slot, piece: Piece) -> Positions:
+        """Where the piece after a slot must begin in each line."""
+        limits = block.ends[spans.rows]
         if piece.quote is None:
-            assert last  # only what follows the last value can be without a quote
-            return block.ends[rows] - len(piece.text)
-        return block.marks[block.first_mark[rows] + piece.quote] - piece.at
+            return limits - len(piece.text)  # only what follows the last value can be without a quote
+        places, heads = spans.starts[-1], spans.heads[-1]
+        if not slot.usual:
+            return block.next_quotes(places, heads, limits) - piece.quote
+        found = places + slot.usual
+        missed = np.flatnonzero(block.bytes.take(found, mode="clip") != QUOTE)
+        if len(missed):
+            found[missed] = block.next_quotes(places[missed], heads[missed], limits[missed])
+        return found - piece.quote
+
+    def compare(self, block: Block, spans: Spans, piece: Piece, places: Positions) -> Positions:
+        """Leave out lines that differ here; returns where the piece ends in the others."""
+        same = equal(block, places, piece.text)
+        if spans.ends:
+            slot, length = self.slots[len(spans.ends) - 1], places - spans.starts[-1]
+            same &= length >= 0 if slot.kind == "text" else (length > 0) & (length <= LONGEST_NUMBER)
+        if len(spans.ends) == len(self.slots):
+            same &= places + len(piece.text) == block.ends[spans.rows]
+        if not same.all():
+            spans.keep(same)
+            places = places[same]
+        return places + len(piece.text)
 
 
 def equal(block: Block, places: Positions, text: bytes) -> Mask:
     """Whether the bytes at each place are these."""
-    size = len(text)
-    if size < 8:
-        mask = np.uint64((1 << (8 * size)) - 1)
-        short: Mask = (block.words[places] & mask) == np.uint64(int.from_bytes(text, "little"))
-        return short
     same: Mask | None = None
-    for offset in [*range(0, size - 7, 8), *([size - 8] if size % 8 else [])]:
-        wanted = np.uint64(int.from_bytes(text[offset : offset + 8], "little"))
-        found = block.words[places + offset if offset else places] == wanted
-        same = found if same is None else same & found
-    assert same is not None
-    return same
+    for offset in range(0, len(text), HEAD):
+        at = np.minimum(places + offset, len(block.pairs) - 1) if offset else places
+        heads = block.heads(at)
+        for half in range(2):
+            part = text[offset + 8 * half : offset + 8 * half + 8]
+            if not part:
+                break
+            words = heads[:, half]
+            if len(part) < 8:
+                words = words & np.uint64((1 << (8 * len(part))) - 1)
+            found = words == np.uint64(int.from_bytes(part, "little"))
+            same = found if same is None else same & found
+    return np.ones(len(places), np.bool_) if same is None else same
 
 
 def shape_of(line: bytes, fields: Mapping[str, FieldSpec]) -> Shape | None:
@@ -145,7 +174,9 @@ def shape_of(line: bytes, fields: Mapping[str, FieldSpec]) -> Shape | None:
         given.add(key)
         if kind != "null":
             pieces.append(line[cut : pair.start(kind)])
-            slots.append(Slot(kind, fields.get(key)))
+            declared = fields.get(key)
+            timed = declared is not None and declared.kind == "time" and kind == "text"
+            slots.append(Slot(kind, declared, len(pair[kind]) if timed else 0))
             cut = pair.end(kind)
         at, then = pair.end(), pair["then"]
     if not CLOSE.match(line, at) or not slots:
@@ -161,11 +192,6 @@ def fits(kind: ValueKind, spec: FieldSpec) -> bool:
 
 
 def assemble(texts: list[bytes], slots: list[Slot]) -> Shape:
-    """Number the quotes of the pieces."""
-    pieces: list[Piece] = []
-    quotes = 0
-    for text in texts:
-        pieces.append(Piece.after(text, quotes))
-        quotes += text.count(b'"')
-    controls = sum(byte < 0x20 for text in texts for byte in text)
-    return Shape(tuple(pieces), tuple(slots), quotes, sum(map(len, texts)), controls)
+    """Pieces with their quotes, and what they ask of a line."""
+    controls = sum(byte < SPACE for text in texts for byte in text)
+    return Shape(tuple(map(Piece.of, texts)), tuple(slots), sum(map(len, texts)), controls)

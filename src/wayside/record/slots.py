@@ -21,18 +21,27 @@ FEW = 16
 INLINE = 12
 """Longest text that an Arrow view carries in itself."""
 HEAD = np.array([(1 << (8 * min(n, 4))) - 1 for n in range(INLINE + 1)], np.uint64)
+HALF = np.uint64(32)
 TAIL = np.array([(1 << (8 * max(0, n - 4))) - 1 for n in range(INLINE + 1)], np.uint64)
 NUMBER = r"^(?:-?(?:0|[1-9][0-9]{0,14})\.[0-9]{1,15}|-?[1-9][0-9]{0,14}|0)$"
 """Numbers that every reader takes for the same value; all others are left to the strict decoder."""
 WHOLE = r"^(?:-?[1-9][0-9]{0,17}|0)$"
 
 
+Sized = tuple[Positions, int, int]
+"""Lengths in bytes, the least and the greatest of them."""
+
+
 @dataclass(frozen=True)
 class Filled:
-    """Columns of the lines of one shape; null in a column of `doubtful` where the value could not be read."""
+    """Columns of the lines of one shape; null in a column of `doubtful` where the value could not be read.
+
+    `sizes` are the fewest and most bytes of the texts that are kept, by field.
+    """
 
     frame: pl.DataFrame
     doubtful: list[str]
+    sizes: dict[str, tuple[int, int]]
 
 
 def fill(block: Block, shape: Shape, spans: Spans, fields: Mapping[str, FieldSpec]) -> Filled:
@@ -41,11 +50,17 @@ def fill(block: Block, shape: Shape, spans: Spans, fields: Mapping[str, FieldSpe
     wanted: list[pl.Expr] = []
     checks: list[str] = []
     found: set[str] = set()
-    for number, (slot, starts, ends) in enumerate(zip(shape.slots, spans.starts, spans.ends, strict=True)):
+    sizes: dict[str, tuple[int, int]] = {}
+    for number, slot in enumerate(shape.slots):
         if slot.field is None and slot.kind == "text":
             continue
         name = slot.field.name if slot.field else f"undeclared {number}"
-        given.append(texts(block, starts, ends, keep=slot.kind == "text" and name in fields).alias(name))
+        kept = slot.field is not None and slot.field.kind == "str"
+        lengths = spans.ends[number] - spans.starts[number]
+        bounds = (int(lengths.min()), int(lengths.max()))
+        given.append(texts(block, spans, number, (lengths, *bounds), keep=kept).alias(name))
+        if kept:
+            sizes[name] = bounds
         wanted.append(value(slot, pl.col(name)).alias(name))
         found.add(name)
         if slot.field is None or slot.field.kind != "str":
@@ -61,7 +76,7 @@ def fill(block: Block, shape: Shape, spans: Spans, fields: Mapping[str, FieldSpe
         if column.null_count() > FEW:
             column = other_times(raw[spec.name], column, spec.zone)
         frame = frame.with_columns(bounded(column).alias(spec.name))
-    return Filled(frame, [name for name in checks if frame[name].null_count()])
+    return Filled(frame, [name for name in checks if frame[name].null_count()], sizes)
 
 
 def value(slot: Slot, text: pl.Expr) -> pl.Expr:
@@ -80,22 +95,25 @@ def value(slot: Slot, text: pl.Expr) -> pl.Expr:
     return instants(number) if kind == "time" else number
 
 
-def texts(block: Block, starts: Positions, ends: Positions, *, keep: bool) -> pl.Series:
-    """Text values as Arrow views: short ones in the view itself, long ones in the block's buffer.
+def texts(block: Block, spans: Spans, number: int, sized: Sized, *, keep: bool) -> pl.Series:
+    """Text values of a slot as Arrow views: short ones in the view itself, long ones in the block's buffer.
 
     What is to be kept longer than the block is copied out of it.
     """
-    sizes = ends - starts
-    words = block.words
+    starts, first, second = spans.starts[number], spans.heads[number][:, 0], spans.heads[number][:, 1]
+    sizes, shortest, longest = sized
     views = np.empty((len(starts), 2), np.uint64)
-    longest = int(sizes.max()) if len(sizes) else 0
     held = sizes if longest <= INLINE else np.minimum(sizes, INLINE)
-    views[:, 0] = sizes.view(np.uint64) | ((words[starts] & HEAD[held]) << np.uint64(32))
-    views[:, 1] = words[starts + 4] & TAIL[held]
+    views[:, 0] = ((first & HEAD.take(held)) << HALF) | sizes.view(np.uint64)
     buffers = [None, pa.py_buffer(views)]
+    places = starts.view(np.uint64) << HALF  # in the first and only buffer
     if longest > INLINE:
-        views[:, 1] = np.where(sizes > INLINE, starts.view(np.uint64) << np.uint64(32), views[:, 1])
         buffers.append(pa.py_buffer(block.buffer))
+    if shortest > INLINE:
+        views[:, 1] = places
+    else:
+        inside = ((first >> HALF) | (second << HALF)) & TAIL.take(held)
+        views[:, 1] = inside if longest <= INLINE else np.where(sizes > INLINE, places, inside)
     column = pl.Series(pa.Array.from_buffers(pa.string_view(), len(starts), buffers))
     if keep and longest > INLINE:
         return pl.Series(column.to_arrow(compat_level=pl.CompatLevel.oldest()))

@@ -12,6 +12,7 @@ from wayside.errors import NotFoundError, WaysideError
 from wayside.hot.sqlite import SqliteStore
 from wayside.lake.delta import DeltaLake
 from wayside.lake.query import SEQUENCE, Sources
+from wayside.runtime import parts
 from wayside.runtime.chosen import chosen_plan
 from wayside.runtime.folder import Folder
 from wayside.settings import Settings
@@ -24,6 +25,14 @@ def sources(settings: Settings) -> Iterator[Sources]:
     plan = chosen_plan(settings.domains)
     tables = [table.spec for table in plan.tables.values()]
     windows = [window.spec for window in plan.windows.values()]
+    if settings.profile == "cluster":
+        parts.check(settings)
+        store = parts.store_of(settings, plan, folder)
+        try:
+            yield Sources(parts.lake_of(settings, folder, read_only=True), store, tables, windows)
+        finally:
+            store.close()
+        return
     lake = DeltaLake(folder.lake, read_only=True) if folder.lake.is_dir() else None
     if lake is None and not folder.hot.is_file():
         raise NotFoundError(
@@ -34,12 +43,12 @@ def sources(settings: Settings) -> Iterator[Sources]:
     if not folder.hot.is_file():
         yield Sources(lake)
         return
-    store = SqliteStore(folder.hot, read_only=True)
+    local = SqliteStore(folder.hot, read_only=True)
     try:
-        store.ensure(tables, windows)
-        yield Sources(lake, store, tables, windows)
+        local.ensure(tables, windows)
+        yield Sources(lake, local, tables, windows)
     finally:
-        store.close()
+        local.close()
 
 
 def chosen(found: Sources, table: str, where: str | None) -> pl.LazyFrame:

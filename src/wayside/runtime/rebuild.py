@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from wayside.broker import EmbeddedBroker
 from wayside.dataflow import EmbeddedEngine
 from wayside.domain import Plan
 from wayside.hot.repair import set_aside
-from wayside.hot.sqlite import SqliteStore
-from wayside.quarantine import SPEC
+from wayside.ports import Broker, HotStore
+from wayside.runtime import parts
 from wayside.runtime.chosen import chosen_plan
 from wayside.runtime.folder import Folder, hold
 from wayside.settings import Settings
@@ -23,7 +21,7 @@ class Rebuilt:
     records: int
     rows: int
     windows: int
-    kept: Path | None
+    kept: str | None
 
 
 def rebuild(settings: Settings) -> Rebuilt:
@@ -32,35 +30,44 @@ def rebuild(settings: Settings) -> Rebuilt:
     Windows that are still open stay open: `wayside up` goes on from there.
     """
     plan = chosen_plan(settings.domains)
+    parts.check(settings)
     with hold(settings.data_dir) as folder:
         folder.check()
-        kept = set_aside(folder.hot, why="replaced")
-        broker = EmbeddedBroker(folder.log)
+        kept = put_aside(settings, folder)
+        broker = parts.broker_of(settings, folder)
         try:
-            return computed(plan, broker, folder, kept)
+            parts.create_topics(plan, broker, settings)
+            store = parts.store_of(settings, plan, folder)
+            try:
+                return computed(plan, broker, store, kept)
+            finally:
+                store.close()
         finally:
             broker.close()
 
 
-def computed(plan: Plan, broker: EmbeddedBroker, folder: Folder, kept: Path | None) -> Rebuilt:
+def put_aside(settings: Settings, folder: Folder) -> str | None:
+    """Give the store that is there another name; returns it, or null when there is none."""
+    if settings.profile == "embedded":
+        kept = set_aside(folder.hot, why="replaced")
+        return str(kept) if kept else None
+    from wayside.hot.postgres import replacing
+
+    name = replacing.set_aside(settings.postgres_dsn.get_secret_value(), schema=settings.postgres_schema)
+    return f"the schema {name}" if name else None
+
+
+def computed(plan: Plan, broker: Broker, store: HotStore, kept: str | None) -> Rebuilt:
     """Run the engine to the end of the log over an empty store."""
-    for topic in plan.topics.values():
-        broker.create(topic.spec)
-    broker.create(SPEC)
-    store = SqliteStore(folder.hot)
-    try:
-        store.ensure([table.spec for table in plan.tables.values()], [window.spec for window in plan.windows.values()])
-        engine = EmbeddedEngine(plan, broker, store)
-        closed = 0
+    engine = EmbeddedEngine(plan, broker, store)
+    closed = 0
 
-        def count(rows: int) -> None:
-            nonlocal closed
-            closed += rows
+    def count(rows: int) -> None:
+        nonlocal closed
+        closed += rows
 
-        end = engine.subscribe(lambda commit: count(sum(frame.height for frame in commit.windows.values())))
-        records = engine.drain()
-        engine.stop()
-        end()
-        return Rebuilt(records, sum(store.count(name) for name in plan.tables), closed, kept)
-    finally:
-        store.close()
+    end = engine.subscribe(lambda commit: count(sum(frame.height for frame in commit.windows.values())))
+    records = engine.drain()
+    engine.stop()
+    end()
+    return Rebuilt(records, sum(store.count(name) for name in plan.tables), closed, kept)

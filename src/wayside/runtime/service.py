@@ -15,16 +15,13 @@ from wayside.adapters.runners import runner_of
 from wayside.adapters.running import Runner
 from wayside.adapters.simulate import SimulatorRunner
 from wayside.adapters.sources import Simulator
-from wayside.broker import EmbeddedBroker
 from wayside.clock import SYSTEM, Clock
-from wayside.dataflow import EmbeddedEngine
 from wayside.domain import Feed, Plan
-from wayside.hot.sqlite import SqliteStore
-from wayside.lake.delta import DeltaLake
-from wayside.quarantine import SPEC
+from wayside.errors import UnavailableError
+from wayside.runtime import parts
 from wayside.runtime.background import Ticker
 from wayside.runtime.chosen import plain_feed
-from wayside.runtime.folder import Folder, hold
+from wayside.runtime.folder import Folder
 from wayside.runtime.lakewriter import LakeWriter
 from wayside.runtime.observed import PlanCollector
 from wayside.settings import Settings
@@ -41,6 +38,8 @@ class Service:
     def __init__(self, plan: Plan, settings: Settings, *, clock: Clock = SYSTEM) -> None:
         self.plan = plan
         self.settings = settings
+        self.computes = settings.role != "server"
+        """Whether the engine runs here, and with it everything of which there must be one: sources, lake, upkeep."""
         self.clock = clock
         self.started = False
         self.runners: dict[str, Runner] = {}
@@ -57,23 +56,19 @@ class Service:
 
     def __enter__(self) -> Service:
         with ExitStack() as ending:
-            self.folder: Folder = ending.enter_context(hold(self.settings.data_dir))
-            self.folder.check()
-            if self.folder.format() is None:
-                self.folder.mark()
-            self.broker = EmbeddedBroker(self.folder.log, clock=self.clock)
+            parts.check(self.settings)
+            self.folder: Folder = ending.enter_context(parts.folder_of(self.settings))
+            if self.computes:
+                self.folder.check()
+                if self.folder.format() is None:
+                    self.folder.mark()
+            self.broker = parts.broker_of(self.settings, self.folder, self.clock)
             ending.callback(self.broker.close)
-            for topic in self.plan.topics.values():
-                self.broker.create(topic.spec)
-            self.broker.create(SPEC)
-            self.store = SqliteStore(self.folder.hot, clock=self.clock)
+            parts.create_topics(self.plan, self.broker, self.settings)
+            self.store = parts.store_of(self.settings, self.plan, self.folder, self.clock)
             ending.callback(self.store.close)
-            self.store.ensure(
-                [table.spec for table in self.plan.tables.values()],
-                [window.spec for window in self.plan.windows.values()],
-            )
-            self.lake = DeltaLake(self.folder.lake, clock=self.clock)
-            self.engine = EmbeddedEngine(self.plan, self.broker, self.store, clock=self.clock)
+            self.lake = parts.lake_of(self.settings, self.folder, self.clock)
+            self.engine = parts.engine_of(self.settings, self.plan, self.broker, self.store, self.clock)
             self.open_feeds(ending)
             ending.enter_context(metrics.watch(PlanCollector(self.nodes, self.log_state, self.clock)))
             self._ending = ending.pop_all()
@@ -101,17 +96,22 @@ class Service:
         """The engine first, then what brings records, then the work beside them."""
         try:
             self.engine.start()
-            for name, runner in self.runners.items():
-                if name not in self.generators or (self.settings.simulate and shown(self.plan.feeds[name])):
-                    runner.start()
-            self.tickers = list(self.work())
-            for ticker in self.tickers:
-                ticker.start()
+            if self.computes:
+                self._begin_work()
         except Exception as error:  # told by `failure`, which ends the process
             self._failure = error
             log.critical("start failed", error=str(error), exc_info=True)
         else:
             self.recovered.set()
+
+    def _begin_work(self) -> None:
+        """Sources that run by themselves, and the work beside the engine."""
+        for name, runner in self.runners.items():
+            if name not in self.generators or (self.settings.simulate and shown(self.plan.feeds[name])):
+                runner.start()
+        self.tickers = list(self.work())
+        for ticker in self.tickers:
+            ticker.start()
 
     def work(self) -> Iterator[Ticker]:
         """What is done every so often."""
@@ -142,20 +142,24 @@ class Service:
             runner.stop()
         for intake in self.intakes.values():
             intake.close()
-        while self.failure() is None and self.lag() and self.clock.monotonic() < deadline - 3:
+        while self.computes and self.failure() is None and self.lag() and self.clock.monotonic() < deadline - 3:
             self.clock.sleep(0.02)
         self.starting.join(max(0.0, deadline - self.clock.monotonic()))
-        self.engine.stop()
+        try:
+            self.engine.stop()
+        except UnavailableError as error:  # the checkpoint of before is whole, and the next start goes on from there
+            log.warning("the last state was not saved", error=error.what)
         for ticker in self.tickers:
             if not ticker.stop(deadline - self.clock.monotonic()):
                 log.warning("background work is cut off; what it had begun is done at the next start", work=ticker.name)
-        log.info("stopped", lag=self.lag())
+        log.info("stopped", lag=self.lag() if self.computes else 0)
 
     # -- how things are ------------------------------------------------------------------------------------------
 
     def failure(self) -> BaseException | None:
         """Why nothing more can be written, or null. The process should end and recover."""
-        return self._failure or self.broker.failure or self.engine.failure or self.store.damaged
+        log_failure: BaseException | None = getattr(self.broker, "failure", None)  # of a log in files only
+        return self._failure or log_failure or self.engine.failure or self.store.damaged
 
     def readiness(self) -> list[str]:
         """Reasons why this should not be used yet; none when it is ready."""
@@ -165,11 +169,15 @@ class Service:
 
     def data_problem(self) -> str | None:
         """What is wrong with the data folder's disk, or null."""
-        return "The disk of the data folder is full: nothing is accepted." if self.broker.disk_full else None
+        full = getattr(self.broker, "disk_full", False)  # of a log in files only
+        return "The disk of the data folder is full: nothing is accepted." if full else None
 
     def lag(self) -> int:
-        """Records in the log that the engine has not processed."""
-        return sum(node.lag for node in self.engine.status())
+        """Records in the log that the engine has not processed; 0 while the log does not answer."""
+        try:
+            return sum(node.lag for node in self.engine.status())
+        except UnavailableError:
+            return 0
 
     def nodes(self) -> list[NodeStatus]:
         """Feeds first, then what the engine runs."""

@@ -49,7 +49,8 @@ class Troubles:
                 "Files of the lake were damaged or missing; they were set aside, and their rows are left out.",
                 "The log of this process names them. Move the folder of the table away to have it written again.",
             )
-        for damage in service.broker.damage.entries():
+        ledger = getattr(service.broker, "damage", None)  # of a log in files only
+        for damage in ledger.entries() if ledger is not None else ():
             what = f"Records {damage.first} to {damage.next - 1} of {damage.topic}/{damage.partition} are damaged"
             if damage.partition < 0:  # not of records, but of what describes them
                 what = f"A file of {damage.topic} is damaged"

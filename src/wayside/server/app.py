@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from wayside.errors import WaysideError
 from wayside.server import (
     answers,
+    compatible,
     domains,
     health,
     layers,
@@ -28,7 +29,7 @@ from wayside.server import (
 from wayside.server.bodies import Budget
 from wayside.server.guard import Guard
 from wayside.server.hub import Hub
-from wayside.server.ingest import Door, NoDoor, PushDoor
+from wayside.server.ingest import Door, NoDoor, PushDoor, push_path
 from wayside.server.landing import Landing
 from wayside.server.live import Live
 from wayside.server.operations import Context, Operation
@@ -69,6 +70,7 @@ def create_app(services: Services) -> FastAPI:
     answers.add_routes(app, context)
     health.add_routes(app, context)
     routes.append(openapi.route(app, services, operations))
+    routes.extend(compatible.routes(context))
     routes.append(Route(FALLBACK, Pages(services.pages).get, methods=["GET"], include_in_schema=False))
     for kind in (ProblemError, WaysideError, HTTPException, Exception):
         app.add_exception_handler(kind, on_error)
@@ -119,7 +121,6 @@ def ingest_doors(context: Context) -> dict[str, ASGIApp]:
     plan, landing = context.services.plan, Landing()
     doors: dict[str, ASGIApp] = {f"/v1/topics/{name}/records": Door(context, landing, name) for name in plan.topics}
     for feed in plan.feeds.values():
-        path = getattr(feed.source, "path", None)
-        if feed.source.kind == "push" and isinstance(path, str):
+        if (path := push_path(feed)) is not None:
             doors[path] = PushDoor(context, landing, feed, int(getattr(feed.source, "status", 202)))
     return doors

@@ -34,6 +34,8 @@ OPEN_EVERY = 1.0
 OPEN_ROWS = 2_000
 """Open windows are shown to those for whom they are not too many."""
 HEARTBEAT = b": still here\n"
+MISSED = b""
+"""In place of an event: what lies between a subscriber and the latest commit is not kept here."""
 
 
 class Hub:
@@ -84,7 +86,7 @@ class Hub:
         """From now on the subscriber hears of everything behind its position."""
         self.subscribers.add(subscriber)
         meters.SUBSCRIBERS.inc()
-        if subscriber.position < self.ring.latest:
+        if subscriber.position != self.ring.latest:
             self._news.set()
 
     def detach(self, subscriber: Subscriber) -> None:
@@ -110,7 +112,7 @@ class Hub:
         latest = self.ring.latest
         groups: dict[tuple[Wish, int], list[Subscriber]] = {}
         for subscriber in self.subscribers:
-            if subscriber.position < latest and subscriber.wish.tables + subscriber.wish.windows:
+            if subscriber.position != latest and subscriber.wish.tables + subscriber.wish.windows:
                 groups.setdefault((subscriber.wish, subscriber.position), []).append(subscriber)
         if not groups:
             return 0
@@ -135,7 +137,7 @@ class Hub:
             if commit is not None:
                 found[wish, position] = changed(self.services.plan, commit, wish, now, shown)
             else:
-                found[wish, position] = None
+                found[wish, position] = MISSED
         return found
 
     def _open_windows(self, names: set[str]) -> dict[str, pl.DataFrame]:
@@ -160,7 +162,9 @@ class Hub:
             data = written[group]
             for subscriber in subscribers:
                 subscriber.position = latest
-                if data is not None:
+                if data is MISSED:
+                    subscriber.overflow(event("overflow", {"why": "Commits were missed. Come again for all of it."}))
+                elif data is not None:
                     biggest = max(biggest, len(data))
                     self._give(subscriber, data)
         return biggest

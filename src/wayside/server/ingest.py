@@ -33,7 +33,14 @@ SPACE = b" \t\r\n"
 OPEN_ARRAY = 0x5B
 KEY_LENGTH = 255
 ACCEPTED = 202
+PROXY = "/topics/"
 split = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def push_path(feed: Feed) -> str | None:
+    """The path that a push feed declares for itself; one below `/topics/` is served by the REST Proxy instead."""
+    path = getattr(feed.source, "path", None)
+    return path if feed.source.kind == "push" and isinstance(path, str) and not path.startswith(PROXY) else None
 
 
 class Door:

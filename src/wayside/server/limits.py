@@ -45,6 +45,11 @@ class Limits:
     ring_events: int = 2_048
     ring_bytes: int = 32 * MIB
 
+    consumers: int = 200
+    """Consumers that clients of the REST Proxy have open at once."""
+    consumer_seconds: float = 300.0
+    """A consumer that is not asked for this long is gone."""
+
     query_seconds: float = 10.0
     query_threads: int = 4
     query_waiting: int = 64

@@ -43,6 +43,6 @@ def kind_of(path: str) -> str:
     """The kind of question that a path asks: few kinds, so that no client can make metrics without end."""
     if path.startswith("/v1/live"):
         return "live"
-    if path.startswith(("/v1/", "/api/")):
+    if path.startswith(("/v1/", "/api/", "/registry/", "/topics", "/consumers/")):
         return "query"
     return "health" if path in ("/livez", "/readyz", "/metrics") else "page"

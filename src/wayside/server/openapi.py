@@ -16,6 +16,7 @@ from wayside.domain.feeds import Feed
 from wayside.record import Record
 from wayside.record.schemas import example, json_schema
 from wayside.server import documents, live
+from wayside.server.ingest import push_path
 from wayside.server.operations import Operation
 from wayside.server.services import Services
 
@@ -44,8 +45,7 @@ def describe(app: FastAPI, services: Services, operations: Sequence[Operation]) 
     for name, topic in services.plan.topics.items():
         paths[f"/v1/topics/{name}/records"] = {"post": ingest(services, name)}
         for feed in topic.feeds:
-            path = getattr(feed.source, "path", None)
-            if feed.source.kind == "push" and isinstance(path, str):
+            if (path := push_path(feed)) is not None:
                 paths[path] = {"post": push(feed, int(getattr(feed.source, "status", 202)))}
     components: dict[str, Any] = whole.setdefault("components", {}).setdefault("schemas", {})
     for operation in operations:

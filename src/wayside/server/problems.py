@@ -26,6 +26,7 @@ STATUS: dict[type[errors.WaysideError], int] = {
     errors.DiskFullError: 507,
     errors.StorageFailedError: 503,
     errors.OverloadedError: 503,
+    errors.UnavailableError: 503,
     errors.CorruptDataError: 503,
     errors.MissingExtraError: 501,
     errors.ConfigError: 500,

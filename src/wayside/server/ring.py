@@ -19,6 +19,11 @@ class Ring:
 
     def add(self, commit: Commit) -> None:
         """Keep a commit, and let the oldest go."""
+        if (
+            commit.sequence != self.latest + 1
+        ):  # some were missed, or the store was made anew: what is kept leads nowhere
+            self._commits.clear()
+            self._bytes = 0
         size = sum(int(frame.estimated_size()) for part in (commit.tables, commit.windows) for frame in part.values())
         self._commits.append((commit, size))
         self._bytes += size

@@ -49,7 +49,8 @@ class Services:
     `intakes` holds each feed's intake under the feed's name, and for each topic its plain one under the topic's own
     name. `generators` holds the simulators by feed. `readiness` gives the reasons why the server should not be used
     yet. `pages` is the folder of the built page. `hosts` are names besides those of the loopback interface under which
-    the server may be addressed.
+    the server may be addressed. `registry_path` is the path below which the schema registry answers; with
+    `create_topics`, the REST Proxy creates a topic of plain messages when one is produced to that does not exist.
     """
 
     plan: Plan
@@ -69,3 +70,5 @@ class Services:
     hosts: Sequence[str] = ()
     registry: CollectorRegistry = metrics.REGISTRY
     quarantine: str = QUARANTINE
+    registry_path: str = "/registry"
+    create_topics: bool = False

@@ -102,6 +102,7 @@ def test_the_answer_names_where_each_row_went(broker: Broker) -> None:
         assert batch.frame.row(0) == row
 
 
+@pytest.mark.kafka_cannot("append times are those of Kafka's own clock, which no test can move")
 def test_a_batch_tells_when_its_rows_were_appended(broker: Broker, clock: ManualClock) -> None:
     broker.create(SPEC)
     put(broker, rows(0, 2))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from tests.contracts.broker.rows import SPEC, everything, put, rows
 from wayside.clock import ManualClock
 from wayside.ports import Broker
@@ -38,6 +40,7 @@ def test_ids_count_across_partitions_and_not_across_topics(broker: Broker) -> No
     assert put(broker, rows(0, 6), topic="others", ids=[f"id-{i}" for i in range(6)]).duplicates == 0
 
 
+@pytest.mark.kafka_cannot("append times are those of Kafka's own clock, which no test can move")
 def test_an_id_may_come_again_after_the_horizon(broker: Broker, clock: ManualClock) -> None:
     broker.create(replace(SPEC, dedup_horizon=timedelta(hours=1)))
     put(broker, rows(0, 1), ids=["a"])

@@ -16,6 +16,7 @@ from wayside.hot.repair import set_aside
 from wayside.runtime.background import Ticker
 from wayside.runtime.chosen import chosen_plan, feed_named, plan_of
 from wayside.runtime.folder import FORMAT, Folder, empty, hold
+from wayside.runtime.parts import store_of
 from wayside.runtime.rebuild import computed
 from wayside.runtime.service import Service
 from wayside.runtime.troubles import Troubles
@@ -105,7 +106,9 @@ def test_a_rebuild_gives_the_same_rows_and_keeps_the_old_store(tmp_path: Path) -
         from wayside.broker import EmbeddedBroker
 
         broker = EmbeddedBroker(folder.log)
-        done = computed(plan, broker, folder, kept)
+        store = store_of(settings(tmp_path), plan, folder)
+        done = computed(plan, broker, store, str(kept))
+        store.close()
         broker.close()
     assert kept is not None
     assert kept.is_file()

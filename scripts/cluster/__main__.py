@@ -1,0 +1,79 @@
+"""`make cluster`: everything of the cluster profile on this machine, until Ctrl-C; nothing is left behind.
+
+CLUSTER_SECONDS=n ends it by itself, with a summary. CLUSTER_SIMULATE=1 starts the domains' simulators.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from cluster.process import ServerError
+from cluster.site import Site, running
+
+ENDINGS = (signal.SIGINT, signal.SIGTERM)
+
+
+def main() -> int:
+    """Run until a signal or the end of CLUSTER_SECONDS; returns the exit code."""
+    seconds = float(os.environ.get("CLUSTER_SECONDS") or 0)
+    env = {"WAYSIDE_SIMULATE": "true"} if os.environ.get("CLUSTER_SIMULATE") else {}
+    folder = Path(tempfile.mkdtemp(prefix="wayside-cluster-"))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        with running(folder, env=env, say=lambda text: print(text, flush=True)) as site:
+            print(invitation(site), flush=True)
+            wait(site, seconds)
+            if seconds:
+                print(summary(site), flush=True)
+    except ServerError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("Stopped.", flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def invitation(site: Site) -> str:
+    """Where everything is."""
+    lines = [f"{part.name}: {part.address}/" for part in site.replicas]
+    lines += [f"Kafka: {site.kafka.servers}", f"PostgreSQL: {site.postgres.dsn}", f"Logs: {site.folder}"]
+    return "\n".join([*lines, "Ctrl-C stops all of it and removes what it has stored."])
+
+
+def wait(site: Site, seconds: float) -> None:
+    """Until the time is up, or for ever. Raises ServerError when a process has ended."""
+    until = time.monotonic() + (seconds or float("inf"))
+    while time.monotonic() < until:
+        for part in site.parts.values():
+            if part.process is not None and part.process.process.poll() is not None:
+                raise ServerError(f"{part.name} has ended.\n{part.process.tail()}")
+        time.sleep(0.2)
+
+
+def summary(site: Site) -> str:
+    """One line: what came in, how long the starts took, how much memory each part has."""
+    import psycopg
+
+    query = "SELECT coalesce(sum((position ->> 2)::bigint), 0) FROM wayside._checkpoints, "
+    query += "json_array_elements(body -> 'positions') AS position WHERE consumers = 'engine'"
+    with psycopg.connect(site.postgres.dsn) as connection:
+        found = connection.execute(query.encode()).fetchone()
+    memory = ", ".join(f"{name} {size >> 20} MiB" for name, size in site.memory().items())
+    return (
+        f"Cluster: {int(found[0]) if found else 0:,} records computed; all of it was ready after "
+        f"{sum(site.took.values()):.0f} s; memory: {memory}."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

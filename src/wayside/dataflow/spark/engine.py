@@ -1,0 +1,273 @@
+"""The Spark engine: the same plan over Kafka, with the rows that the embedded engine gives for the same log."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import structlog
+
+from wayside import metrics
+from wayside.clock import SYSTEM, Clock
+from wayside.dataflow.commits import Listener
+from wayside.dataflow.spark.ledger import Ledger
+from wayside.dataflow.spark.refusals import check
+from wayside.dataflow.spark.shipping import pickled
+from wayside.dataflow.spark.source import EARLIEST, Source
+from wayside.dataflow.spark.stages import Runner, micro_batch, pieces_of, run_again, stages
+from wayside.dataflow.steps import Effects
+from wayside.domain import Plan
+from wayside.errors import NotFoundError, WaysideError
+from wayside.ports import Broker, HotStore
+from wayside.values import NodeStatus, Position
+
+log = structlog.get_logger()
+POLL = 0.25
+LONGEST_WAIT = 30.0
+
+
+class SparkEngine:
+    """Runs a plan in Spark's tasks and commits from the driver.
+
+    A micro-batch is a batch of a streaming query. Each partition is read by one task, which runs the plan over it and
+    hands back what changes; the driver merges that and commits rows, positions, watermarks and (query, batch) in one
+    transaction of the store. The store is the truth: a batch that comes again changes nothing, and Spark's own
+    checkpoint, which is used while it agrees with the store, may be lost.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        broker: Broker,
+        store: HotStore,
+        *,
+        source: Source,
+        sessions: Callable[[], Any],
+        checkpoints: Path,
+        clock: Clock = SYSTEM,
+        group: str = "engine",
+    ) -> None:
+        check(plan)
+        self.plan, self.broker, self.clock = plan, broker, clock
+        self.source, self.sessions, self.checkpoints = source, sessions, checkpoints
+        self.stages = stages(plan)
+        self.ledger = Ledger(plan, broker, store, clock=clock, group=group)
+        self.content = pickled(plan)
+        self.lock = threading.RLock()
+        self.stopping = threading.Event()
+        self.thread: threading.Thread | None = None
+        self.fresh = False
+        self.loaded = False
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Recover, then run in a thread of its own."""
+        self.recover()
+        self.stopping.clear()
+        self.thread = threading.Thread(target=self._loop, name="wayside-spark", daemon=True)
+        self.thread.start()
+
+    def stop(self) -> None:
+        """Finish the micro-batch at hand, save the state, and end."""
+        self.stopping.set()
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
+        if self.loaded and self.ledger.positions:
+            with self.lock:
+                self.ledger.commit(Effects(), snapshot=True)
+
+    def recover(self) -> None:
+        """Load the last checkpoint and run the rows between its state and its positions again, without effect."""
+        with self.lock:
+            self.loaded = False
+            past, ranges = self.ledger.load()
+            if ranges:
+                messages = self.source.between(self.sessions(), self._kept(ranges))
+                with self._runner(messages) as run:
+                    rows = run_again(self.ledger, self.content, self.stages, run, past)
+                log.info("rows run again", rows=rows)
+            self.ledger.settle()
+            self.loaded = True
+
+    def _kept(self, ranges: dict[Position, tuple[int, int]]) -> dict[Position, tuple[int, int]]:
+        """Ranges without what retention has removed since."""
+        starts = self._starts()
+        clipped = {at: (max(start, starts.get(at, start)), end) for at, (start, end) in ranges.items()}
+        return {at: (start, end) for at, (start, end) in clipped.items() if start < end}
+
+    def _starts(self) -> dict[Position, int]:
+        """The first offset that each partition still holds; the number of partitions is noted with it."""
+        found: dict[Position, int] = {}
+        for topic in self.plan.topics:
+            infos = self.broker.partitions(topic)
+            self.ledger.partitions[topic] = len(infos)
+            found.update({(topic, info.partition): info.start for info in infos})
+        return found
+
+    def _loop(self) -> None:
+        """Run queries until stopped; one that fails is tried again from the store, ever more slowly."""
+        wait = 0.2
+        while not self.stopping.is_set():
+            before = self.ledger.sequence
+            try:
+                if not self.loaded:
+                    self.recover()
+                self._run(self._query(available_now=False))
+            except Exception as error:  # whatever failed, the store is whole; say so and try again
+                self.loaded = False
+                # A query that got nowhere may have a checkpoint that cannot be used.
+                self.fresh = self.ledger.sequence == before
+                wait = 0.2 if self.ledger.sequence > before else min(wait * 2, LONGEST_WAIT)
+                log.error("query failed; trying again from the store", error=first_line(error), seconds=wait)
+                for node in self.ledger.board.nodes.values():
+                    node.last_error = first_line(error)
+                self.stopping.wait(wait)
+
+    def _run(self, query: Any) -> None:
+        """Watch a query until it ends or the engine is to stop."""
+        try:
+            while not self.stopping.wait(POLL):
+                if not query.isActive:
+                    raise WaysideError("Spark's query has ended.", why=str(query.exception() or "nobody stopped it"))
+                self.tick()
+        finally:
+            with self.lock:  # not in the middle of a micro-batch
+                query.stop()
+
+    # -- one micro-batch -------------------------------------------------------------------------------------------
+
+    def _query(self, *, available_now: bool) -> Any:
+        """Start a streaming query where the store says, on Spark's own checkpoint if it agrees with the store."""
+        starts, positions = self._starts(), dict(self.ledger.positions)
+        for at, start in starts.items():
+            if start > positions.get(at, start):
+                self._lost(at, start - positions[at])
+        begin = {at: max(positions.get(at, EARLIEST), start) for at, start in starts.items()}
+        name = self._checkpoint()
+        frame = self.source.stream(self.sessions(), sorted(self.plan.topics), begin)
+        writer = frame.writeStream.foreachBatch(lambda messages, batch: self.apply(messages, name, batch))
+        writer = writer.option("checkpointLocation", str(self.checkpoints / name))
+        return writer.trigger(availableNow=True).start() if available_now else writer.start()
+
+    def _checkpoint(self) -> str:
+        """The name of Spark's checkpoint: the one that the store names, or a new one."""
+        known = self.ledger.source.get("query", "")
+        if known and not self.fresh and (self.checkpoints / known / "metadata").is_file():
+            return str(known)
+        self.fresh = False
+        return uuid.uuid4().hex
+
+    def _lost(self, at: Position, records: int) -> None:
+        """Say how many records retention removed before they were read."""
+        log.error("data loss: retention passed the engine", topic=at[0], partition=at[1], records=records)
+        self.ledger.board.refused(at[0], records, f"{records} records were removed by retention before they were read.")
+
+    def apply(self, messages: Any, query: str, batch: int) -> int:
+        """Apply one batch of a query, once; returns the number of rows. Spark calls this for every micro-batch."""
+        with self.lock:
+            known = self.ledger.source
+            if known.get("query") == query:
+                if batch <= known["batch"]:
+                    return 0
+                if batch > known["batch"] + 1:
+                    raise WaysideError(
+                        f"Spark has batch {batch} where the store expects {known['batch'] + 1}.",
+                        why="The store is older than Spark's checkpoint.",
+                        next="Nothing: the query begins anew at the store's positions.",
+                    )
+            if not self.loaded:
+                raise WaysideError("The engine has not recovered from its last failure.")
+            self.loaded = False  # until it is committed, what is in memory is worth nothing
+            rows = self._apply(messages, {"query": query, "batch": batch})
+            self.loaded = True
+            return rows
+
+    def _apply(self, messages: Any, place: dict[str, Any]) -> int:
+        """Run the plan over the messages in Spark's tasks, and commit what they have found."""
+        began = self.clock.monotonic()
+        self.ledger.board.rate(began)
+        with self._runner(messages) as run:
+            effects, rows = micro_batch(self.ledger, self.content, self.stages, run)
+        self.ledger.source = place
+        self.ledger.commit(effects)
+        metrics.took("engine", self.clock.monotonic() - began)
+        return rows
+
+    @contextmanager
+    def _runner(self, messages: Any) -> Iterator[Runner]:
+        """Runs jobs over messages; those of several stages are kept, so that Kafka is read once."""
+        if len(self.stages) == 1:
+            yield lambda job, _: pieces_of(messages, job, None)
+            return
+        held = messages.persist()
+        try:
+            yield lambda job, topics: pieces_of(held, job, topics)
+        finally:
+            held.unpersist()
+
+    def tick(self) -> bool:
+        """Close windows that a partition held back which has fallen idle; returns whether there was a commit."""
+        if not self.lock.acquire(blocking=False):
+            return False
+        try:
+            self.ledger.board.rate(self.clock.monotonic())
+            if not self.loaded or not self.ledger.due():
+                return False
+            effects = Effects()
+            if not self.ledger.close(effects):  # a partition that never had a row is still waited for
+                return False
+            self.ledger.commit(effects)
+            return True
+        finally:
+            self.lock.release()
+
+    # -- what others ask -------------------------------------------------------------------------------------------
+
+    def drain(self) -> None:
+        """Run until the log has nothing more. For tests, benches and recomputation."""
+        if not self.loaded:
+            self.recover()
+        query = self._query(available_now=True)
+        try:
+            query.awaitTermination()
+        finally:
+            query.stop()
+
+    def finish(self) -> None:
+        """Close all windows: the source has ended and nothing more will come."""
+        with self.lock:
+            effects = Effects()
+            self.ledger.finish(effects)
+            self.ledger.commit(effects, snapshot=True)
+
+    def open_windows(self, name: str) -> pl.DataFrame:
+        """Partial rows of the windows that are still open, as of the last commit."""
+        step = self.ledger.steps.get(name)
+        if step is None:
+            raise NotFoundError(f"No window is named {name!r}.", why=f"Windows: {', '.join(self.ledger.steps)}.")
+        return step.operator.peek(step.committed)
+
+    def status(self) -> list[NodeStatus]:
+        """Every node except the feeds; lag is counted now."""
+        positions = dict(self.ledger.positions)
+        for topic in self.plan.topics:
+            infos = self.broker.partitions(topic)
+            behind = sum(info.end - positions.get((topic, info.partition), info.start) for info in infos)
+            self.ledger.board.nodes[topic].lag = behind
+        return list(self.ledger.board.nodes.values())
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Call `listener` after each commit, in order; returns the function that ends it."""
+        return self.ledger.listeners.subscribe(listener)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without Spark's stack traces."""
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]

@@ -1,0 +1,54 @@
+"""The plan on its way to the workers: pickled by reference where they can import it, and by value where they cannot."""
+
+from __future__ import annotations
+
+import sys
+from importlib.machinery import PathFinder
+from types import ModuleType
+from typing import Any
+
+from wayside.domain import Plan, Stream
+from wayside.errors import DeclarationError, MissingExtraError
+
+
+def pickled(plan: Plan) -> bytes:
+    """The plan as bytes. What stands in a module that has no place on the module path travels by value."""
+    library = cloudpickle()
+    added = [module for module in modules(plan) if not importable(module)]
+    for module in added:
+        library.register_pickle_by_value(module)
+    try:
+        content: bytes = library.dumps(plan)
+    except Exception as error:  # whatever a transform closes over may refuse
+        raise DeclarationError(
+            "The plan cannot be sent to Spark's workers.",
+            why=f"A function of it refers to something that cannot be pickled: {error}.",
+            next="Let transforms refer to plain values and to functions of modules.",
+        ) from error
+    finally:
+        for module in added:
+            library.unregister_pickle_by_value(module)
+    return content
+
+
+def cloudpickle() -> Any:
+    """The pickler that comes with Spark. Raises MissingExtraError."""
+    try:
+        from pyspark import cloudpickle as library
+    except ImportError as error:
+        raise MissingExtraError(
+            "The Spark engine needs the package pyspark.", next="Install wayside with the extra: wayside[spark]."
+        ) from error
+    return library
+
+
+def modules(plan: Plan) -> list[ModuleType]:
+    """The modules in which the records and transforms of a plan stand."""
+    names = {flow.record.__module__ for flow in plan.flows.values()}
+    names |= {getattr(flow.transform, "__module__", "") for flow in plan.flows.values() if isinstance(flow, Stream)}
+    return [sys.modules[name] for name in sorted(names) if name in sys.modules and name != "__main__"]
+
+
+def importable(module: ModuleType) -> bool:
+    """Whether a fresh interpreter with our module path would find the module's package."""
+    return PathFinder.find_spec(module.__name__.partition(".")[0]) is not None

@@ -1,0 +1,46 @@
+"""One Kafka node and one session of Spark for all tests of this folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cluster import kafka as kafka_node
+from cluster import spark as spark_jars
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kafka_node.KafkaNode]:
+    """A node of Kafka."""
+    if reason := kafka_node.missing():
+        pytest.skip(reason)
+    # Nobody cuts the power here, and syncing each message costs most of the time.
+    quick = {"log.flush.interval.messages": "10000"}
+    node = kafka_node.KafkaNode(tmp_path_factory.mktemp("kafka"), properties=quick).start()
+    try:
+        yield node
+    finally:
+        node.stop()
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    """A session with the jars of the Kafka connector."""
+    if reason := spark_jars.missing():
+        pytest.skip(reason)
+    from wayside.dataflow.spark import session
+
+    made = session("local[2]", jars=spark_jars.install(), memory="1g")
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder of the test's own."""
+    return tmp_path
