@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import polars as pl
 
-from wayside.adapters import Simulation, Simulator
+from wayside.adapters import EventStream, Polling, Simulation, Simulator
 from wayside.domain import Domain, Feed, Geometry, Layer, Place, Table, Topic, Window, count, maximum, mean, minimum
 from wayside.errors import DeclarationError
-from wayside_domains.transit import drawing
+from wayside_domains.transit import drawing, jsonapi, realtime
 from wayside_domains.transit.endpoints import board_of
+from wayside_domains.transit.irish import Reader
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network, Networks
 from wayside_domains.transit.onmap import endpoints_of, map_of
@@ -21,6 +22,9 @@ from wayside_domains.transit.simulation import events_of, positions_of
 from wayside_domains.transit.timetable import Timetable
 
 World = Callable[[int, random.Random], Simulation]
+PREDICTED = ("network", "trip_id", "start_date", "call")
+STALE = 90.0
+"""A document of vehicles that says to be older than this many seconds is stale."""
 SEARCH = ("vehicle_id", "label", "route_id", "trip_id", "headsign", "next_stop")
 
 
@@ -86,6 +90,67 @@ class Transit:
             for (topic, what, pace), world in zip(topics, worlds, strict=True)
         )
         return first, second
+
+    def poll(
+        self,
+        network: str,
+        *,
+        positions: str = "",
+        predictions: str = "",
+        notices: str = "",
+        every: float = 15.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[Feed]:
+        """Feeds of GTFS-Realtime, polled every so many seconds: `<network>_positions`, `_predictions` and `_notices`.
+
+        Addresses that end in `.json` are read as MBTA's JSON, all others as protobuf, which needs the
+        extra `transit`. A header may name a secret as `${env:NAME}`.
+        """
+        kinds = (
+            (self.positions, "positions", positions, realtime.positions, ("network", "vehicle_id")),
+            (self.predictions, "predictions", predictions, realtime.predictions, PREDICTED),
+            (self.notices, "notices", notices, realtime.notices, ("network", "alert_id")),
+        )
+        found = []
+        for topic, what, url, rows, identity in kinds:
+            if url:
+                document = realtime.enhanced if url.split("?")[0].endswith(".json") else realtime.protobuf
+                read = realtime.reader(network, rows, document)
+                source = Polling(url, read, every, identity, fresh=STALE, headers=headers or {})
+                found.append(topic.feed(f"{self.prefix}{network}_{what}", source))
+        return found
+
+    def listen(
+        self,
+        network: str,
+        *,
+        vehicles: str = "",
+        predictions: str = "",
+        alerts: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> list[Feed]:
+        """Feeds of MBTA's V3 API as it streams: `<network>_vehicle_events`, `_prediction_events`, `_alert_events`.
+
+        listen("mbta", vehicles="https://api-v3.mbta.com/vehicles?filter[route]=Red",
+               headers={"x-api-key": "${env:MBTA_KEY}"})
+        """
+        kinds = (
+            (self.positions, "vehicle", vehicles, jsonapi.vehicle, "vehicle_id"),
+            (self.predictions, "prediction", predictions, jsonapi.prediction, "prediction_id"),
+            (self.notices, "alert", alerts, jsonapi.alert, "alert_id"),
+        )
+        found = []
+        for topic, what, url, flatten, name in kinds:
+            if url:
+                decode = jsonapi.decoder(network, flatten, name)
+                source = EventStream(url, decode, ("network", name), headers=headers or {})
+                found.append(topic.feed(f"{self.prefix}{network}_{what}_events", source))
+        return found
+
+    def irish(self, network: str, url: str, *, every: float = 60.0) -> Feed:
+        """A feed of Irish Rail's current positions in XML: `<network>_trains`."""
+        source = Polling(url, Reader(network), every, ("network", "vehicle_id"))
+        return self.positions.feed(f"{self.prefix}{network}_trains", source)
 
     def domain(self) -> Domain:
         """Everything that is declared."""

@@ -135,7 +135,7 @@ def enriched(frame: pl.DataFrame, timetables: Timetables) -> pl.DataFrame:
 def known(row: Mapping[str, Any], timetable: Timetable | None) -> dict[str, Any]:
     """What the timetable adds to a row."""
     found: dict[str, Any] = dict.fromkeys(MATCHED) | {name: row[name] for name in ("start_date", "route_id")}
-    found["direction_id"] = row["direction_id"]
+    found |= {"direction_id": row["direction_id"], "delay": None if row["removed"] else row["reported_delay"]}
     trip = timetable.trip(row["trip_id"]) if timetable is not None and not row["removed"] else None
     if timetable is None or trip is None:
         return found

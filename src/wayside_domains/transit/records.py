@@ -35,14 +35,19 @@ class VehiclePosition(Record, key=("network", "vehicle_id"), time="timestamp"):
     occupancy: str | None = field(max_length=64, doc="as GTFS-Realtime names it", example="MANY_SEATS_AVAILABLE")
     occupancy_percentage: float | None = field(unit="%", ge=0, le=1000)
     relationship: str | None = field(max_length=64, doc="of the trip to the timetable", example="SCHEDULED")
+    reported_delay: float | None = field(unit="s", ge=-43_200, le=43_200, doc="as the feed itself says")
+    message: str | None = field(max_length=LONG, doc="what the feed says of it in words")
     removed: bool = field(doc="the feed no longer holds this vehicle")
 
     @staticmethod
     @rule
     def placed() -> pl.Expr:
-        """A vehicle that is there has a latitude and a longitude that are not both zero."""
-        known = pl.col("latitude").is_not_null() & pl.col("longitude").is_not_null()
-        return pl.col("removed") | (known & ((pl.col("latitude") != 0) | (pl.col("longitude") != 0)))
+        """A vehicle that is there has a latitude and longitude that are not both zero, or at least a stop."""
+        lat, lon = pl.col("latitude"), pl.col("longitude")
+        nowhere = (lat == 0) & (lon == 0)
+        placed = lat.is_not_null() & lon.is_not_null() & ~nowhere.fill_null(False)
+        unplaced = lat.is_null() & lon.is_null() & pl.col("stop_id").is_not_null()
+        return pl.col("removed") | placed | unplaced
 
 
 class VehicleState(VehiclePosition, key=("network", "vehicle_id"), time="timestamp"):
@@ -51,7 +56,7 @@ class VehicleState(VehiclePosition, key=("network", "vehicle_id"), time="timesta
     line_id: str | None = field(max_length=512, doc="the drawn line on which it runs: network/shape_id")
     along: float | None = field(unit="m", doc="from the start of that line")
     off: float | None = field(unit="m", doc="from that line to the reported place")
-    delay: float | None = field(unit="s", doc="behind the timetable; negative when early")
+    delay: float | None = field(unit="s", doc="behind the timetable, else as the feed says; negative when early")
     next_stop_id: str | None = field(max_length=256)
     next_stop: str | None = field(max_length=256, doc="its name")
     next_arrival: datetime | None = field(doc="planned arrival there and the delay of now")
@@ -82,7 +87,7 @@ class StopPrediction(Record, key=("network", "trip_id", "start_date", "call"), t
 
     network: str = field(max_length=64, doc=NETWORK)
     trip_id: str
-    start_date: str = field(max_length=8, doc="YYYYMMDD; empty where the feed does not say")
+    start_date: str = field(max_length=8, doc="YYYYMMDD, or - where the feed does not say")
     call: str = field(doc="the stop's number in the trip, else its id")
     timestamp: datetime = field(doc="when the prediction was made")
     stop_id: str | None = field(max_length=256)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -14,7 +16,7 @@ import pytest
 from wayside.geometry import distance
 from wayside_domains.transit import city
 from wayside_domains.transit.gtfs import read_gtfs
-from wayside_domains.transit.operations import Operations, Troubles
+from wayside_domains.transit.operations import Operations, Run, Troubles
 from wayside_domains.transit.simulation import events_of, positions_of
 from wayside_domains.transit.times import anchor
 
@@ -87,7 +89,7 @@ def test_a_day_is_physically_possible() -> None:
     assert max(speed for run in runs[:80] for speed in speeds(run)) < 35
 
 
-def speeds(run) -> list[float]:  # type: ignore[no-untyped-def]
+def speeds(run: Run) -> list[float]:
     return [run.where(at)[1] for at in np.linspace(run.starts, run.ends, 60)]
 
 
@@ -162,7 +164,7 @@ def test_vehicles_move_along_their_lines_and_say_when_they_are_gone() -> None:
     assert any(message.get("trip_id") for message in last.values())
 
 
-def place(message) -> tuple[float, float]:  # type: ignore[no-untyped-def]
+def place(message: Mapping[str, Any]) -> tuple[float, float]:
     return message["latitude"], message["longitude"]
 
 
