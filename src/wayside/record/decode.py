@@ -48,6 +48,7 @@ class Decoder:
                 for spec in self.specs
             ],
             gc=False,
+            kw_only=True,  # a required field may follow an optional one
         )
         self.decode_one = msgspec.json.Decoder(struct).decode
         self.texts = [spec.name for spec in self.specs if spec.kind in ("str", "time")]

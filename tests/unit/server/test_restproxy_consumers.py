@@ -15,7 +15,7 @@ from wayside.server.limits import Limits
 @pytest.fixture(scope="module")
 def plain() -> Iterator[Site]:
     """A server that creates topics, of a plan with a feed for the proxy."""
-    with Site(declared=weather(), create_topics=True) as opened:
+    with Site(plan=weather(), create_topics=True) as opened:
         yield opened
 
 
