@@ -64,9 +64,7 @@ def span(value: Any) -> timedelta:
 def root_path(value: str) -> str:
     """A path without a slash at its end; empty for the root. Raises ValueError."""
     if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)*/?", value) or value.startswith("/v1"):
-        raise ValueError(
-            "It is made of letters, digits, dots and dashes between slashes, and leaves /v1 to Wayside"
-        )
+        raise ValueError("It is made of letters, digits, dots and dashes between slashes, and leaves /v1 to Wayside")
     return value.rstrip("/")
 
 
