@@ -167,7 +167,7 @@ def ensure_packages(groups: str) -> None:
 
 def tested_extras() -> list[str]:
     """The extras that tests use; Spark is of no use without a JVM, and large."""
-    names = ["kafka", "postgres", *(["spark"] if shutil.which("java") else [])]
+    names = ["kafka", "postgres", "transit", *(["spark"] if shutil.which("java") else [])]
     return [word for name in names for word in ("--extra", name)]
 
 

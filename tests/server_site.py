@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Literal
 
@@ -21,7 +20,21 @@ from wayside.adapters.intake import FeedIntake
 from wayside.broker import MemoryBroker
 from wayside.clock import SYSTEM
 from wayside.dataflow import EmbeddedEngine
-from wayside.domain import Answer, Domain, Endpoint, Feed, Layer, Plan, Queries, Topic, count, maximum, mean, minimum
+from wayside.domain import (
+    Answer,
+    Domain,
+    Endpoint,
+    Feed,
+    Geometry,
+    Layer,
+    Plan,
+    Queries,
+    Topic,
+    count,
+    maximum,
+    mean,
+    minimum,
+)
 from wayside.hot.memory import MemoryStore
 from wayside.quarantine import SPEC
 from wayside.record import Record, field
@@ -83,7 +96,26 @@ def panics(queries: Queries, asked: Any, given: Any) -> Answer:
     raise KeyboardInterrupt("the secret is 4711")
 
 
-def plan() -> Plan:
+COAST: dict[str, Any] = {
+    "type": "FeatureCollection",
+    "features": [
+        {
+            "type": "Feature",
+            "id": f"part {n}",
+            "geometry": {"type": "LineString", "coordinates": [[8.0 + n, 54.0], [9.0 + n, 54.5]]},
+            "properties": {"name": f"Part {n}", "color": "#0088cc"},
+        }
+        for n in range(20)
+    ],
+}
+
+
+def coast() -> dict[str, Any]:
+    """A geometry that does not change."""
+    return COAST
+
+
+def weather() -> Plan:
     """One topic with a push feed, a stream, a window, a table, two layers and an endpoint."""
     samples = Topic("samples", Sample)
     samples.feed("pushed", Push())
@@ -106,16 +138,20 @@ def plan() -> Plan:
         Endpoint("GET", f"/api/{each.__name__}", each, "Fails", replies={500: "always"}) for each in (fails, panics)
     ]
     endpoints = [endpoint, *broken]
-    domain = Domain("weather", "Weather", [rollup, latest, warmest], layers=[layer, bare], endpoints=endpoints)
+    domain = Domain(
+        "weather", "Weather", [rollup, latest, warmest], layers=[layer, bare], endpoints=endpoints,
+        geometries=[Geometry("coast", "Coast", "lines", coast)],
+    )  # fmt: skip
     return Plan.of([domain])
 
 
 class Site:
     """Everything that runs, and a client for it."""
 
-    def __init__(self, *, limits: Limits | None = None, pages: Path | None = None, hosts: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, limits: Limits | None = None, plan: Plan | None = None, **more: Any) -> None:
+        """`plan` is another one than that of this file; `more` goes to the services."""
         self.limits = limits or Limits()
-        self.plan = plan()
+        self.plan = plan or weather()
         self.broker = MemoryBroker()
         self.store = MemoryStore()
         for topic in self.plan.topics.values():
@@ -135,8 +171,7 @@ class Site:
             limits=self.limits,
             readiness=lambda: self.reasons,
             version="1.2.3",
-            pages=pages,
-            hosts=hosts,
+            **more,
         )
         self.app = create_app(self.services)
 

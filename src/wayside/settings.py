@@ -61,6 +61,13 @@ def span(value: Any) -> timedelta:
     return found
 
 
+def root_path(value: str) -> str:
+    """A path without a slash at its end; empty for the root. Raises ValueError."""
+    if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)*/?", value) or value.startswith("/v1"):
+        raise ValueError("It is made of letters, digits, dots and dashes between slashes, and leaves /v1 to Wayside")
+    return value.rstrip("/")
+
+
 Span = Annotated[timedelta, BeforeValidator(span)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)]
@@ -103,6 +110,12 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on. Only this machine's own until there is a login.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     domains: Names = Field((), description="Domains to run, separated by commas; all installed ones when empty.")
+    registry_path: Annotated[str, AfterValidator(root_path)] = Field(
+        "/registry", description="Path below which the schema registry answers; `/` is the root, as Confluent has it."
+    )
+    create_topics: bool = Field(
+        False, description="Let the REST Proxy create topics of plain messages, which no domain declares."
+    )
     simulate: bool = Field(False, description="Start the simulators that the domains declare.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
     log_format: Literal["auto", "console", "json"] = Field(

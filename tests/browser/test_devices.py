@@ -39,7 +39,7 @@ def closed_windows(demo: Site, device: str, sensor: str, least: int) -> list[lis
 
 def test_series_move_within_ten_seconds_of_the_command(browser: Browser, tmp_path) -> None:
     began = time.monotonic()
-    with running(tmp_path, "demo") as site, opened(browser, site.url) as watched:
+    with running(tmp_path, "demo") as site, opened(browser, f"{site.url}/devices") as watched:
         page = watched.page
         value = page.locator("article .value")
         expect(value).to_contain_text(re.compile(r"\d"), timeout=10_000)

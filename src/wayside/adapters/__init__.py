@@ -1,5 +1,16 @@
 """How the outside world is read: the sources that a domain declares, and the door that their records pass."""
 
-from wayside.adapters.sources import Files, HttpPush, Mqtt, Simulation, Simulator
+from wayside.adapters.entities import Change, UnusableBodyError
+from wayside.adapters.sources import EventStream, Files, HttpPush, Mqtt, Polling, Simulation, Simulator
 
-__all__ = ["Files", "HttpPush", "Mqtt", "Simulation", "Simulator"]
+__all__ = [
+    "Change",
+    "EventStream",
+    "Files",
+    "HttpPush",
+    "Mqtt",
+    "Polling",
+    "Simulation",
+    "Simulator",
+    "UnusableBodyError",
+]

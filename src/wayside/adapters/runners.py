@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wayside.adapters.running import Runner
-from wayside.adapters.sources import Files, Mqtt, Simulator
+from wayside.adapters.sources import EventStream, Files, Mqtt, Polling, Simulator
 from wayside.clock import SYSTEM, Clock
 from wayside.domain import Feed
 from wayside.ports import Intake
@@ -26,4 +26,12 @@ def runner_of(feed: Feed, intake: Intake, *, clock: Clock = SYSTEM) -> Runner | 
             from wayside.adapters.mqtt import MqttRunner
 
             return MqttRunner(feed.source, intake)
+        case Polling():
+            from wayside.adapters.polling import PollingRunner
+
+            return PollingRunner(feed.source, intake, feed.wire.time or "", clock=clock)
+        case EventStream():
+            from wayside.adapters.events import EventsRunner
+
+            return EventsRunner(feed.source, intake, feed.wire.time or "", clock=clock)
     return None

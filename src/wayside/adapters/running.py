@@ -9,7 +9,8 @@ from typing import Literal, Protocol
 
 from wayside.values import Receipt
 
-State = Literal["stopped", "running", "reconnecting", "finished", "failed"]
+State = Literal["stopped", "running", "reconnecting", "stale", "finished", "failed"]
+"""A stale source answers, but not with what it holds now: what was known before stays."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Tally:
     def failed(self, error: BaseException) -> None:
         """Keep the newest error, on one line."""
         self._error = " ".join(str(error).split()) or type(error).__name__
+
+    def fine(self) -> None:
+        """Forget the newest error: what it told of is over."""
+        self._error = ""
 
     def status(self, state: State) -> SourceStatus:
         """The counts so far."""

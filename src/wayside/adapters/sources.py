@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol
 
+from wayside.adapters.entities import Change
 from wayside.errors import DeclarationError
 
 AS_FAST_AS_POSSIBLE: Literal["as fast as possible"] = "as fast as possible"
@@ -108,3 +109,66 @@ class Mqtt:
     password: str | None = None
     keepalive: int = 30
     tls: bool = False
+
+
+@dataclass(frozen=True)
+class Polling:
+    """A document at an address that is fetched every so many seconds, within limits.
+
+    `read` turns its bytes into a `Change` with messages of the wire record, or raises UnusableBodyError; whatever else
+    it raises means the same. With `identity`, the fields that tell things apart, a document that is a `reset` is a
+    whole snapshot: things that it no longer holds leave as messages in which the field `removed` is true. Without it
+    each message is passed on as it is.
+
+    A document that says that it is older than `fresh` seconds is taken, and the source counts as stale all the same.
+    `headers` may refer to secrets as `${env:NAME}`. `back_off` holds the shortest and longest wait after failures,
+    `timeouts` the seconds to connect, without a byte, and in all; `largest` the bytes of a document.
+    """
+
+    kind: ClassVar[str] = "polling"
+    url: str
+    read: Callable[[bytes], Change]
+    every: float = 15.0
+    identity: Sequence[str] = ()
+    removed: str = "removed"
+    fresh: float | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    back_off: tuple[float, float] = (1.0, 300.0)
+    timeouts: tuple[float, float, float] = (5.0, 15.0, 60.0)
+    largest: int = 64 << 20
+
+    def __post_init__(self) -> None:
+        checked_url(self.url, "Polling")
+        if self.every <= 0:
+            raise DeclarationError("A source cannot be polled every 0 seconds.", where=self.url, next="Give more.")
+
+
+@dataclass(frozen=True)
+class EventStream:
+    """Server-sent events (`text/event-stream`) about things that come, change and go.
+
+    `decode` turns an event's name and data into a `Change`, or null for one that says nothing; what it raises refuses
+    that event only. After a lost connection the stream is resumed with `Last-Event-ID` where the server gave ids. A
+    server that answers a resumption with a `reset` holds just what that says: everything else leaves.
+    """
+
+    kind: ClassVar[str] = "events"
+    url: str
+    decode: Callable[[str, str], Change | None]
+    identity: Sequence[str]
+    removed: str = "removed"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    back_off: tuple[float, float] = (1.0, 300.0)
+    silence: float = 90.0
+    largest: int = 64 << 20
+
+    def __post_init__(self) -> None:
+        checked_url(self.url, "EventStream")
+
+
+def checked_url(url: str, what: str) -> None:
+    """Refuse what is no web address. Raises DeclarationError."""
+    if not url.startswith(("http://", "https://")):
+        raise DeclarationError(
+            f"{url[:80]!r} is no web address.", where=what, next="It begins with https:// or http://."
+        )

@@ -1,23 +1,34 @@
-"""The words in which a domain is declared: topics, feeds, streams, windows, tables, layers, reports, endpoints."""
+"""The words in which a domain is declared: topics, feeds, streams, windows, tables, layers, maps, reports,
+endpoints."""
 
 from wayside.domain.aggregates import count, maximum, mean, minimum, total
 from wayside.domain.catalog import Domain, discover
 from wayside.domain.feeds import Feed, Source
 from wayside.domain.flow import Flow, Stream, Table, Topic, Window
+from wayside.domain.maps import Band, Calls, Fact, Lines, Map, Places, State
 from wayside.domain.plan import Plan
-from wayside.domain.views import Answer, Endpoint, Layer, Queries, Report
+from wayside.domain.views import Answer, Endpoint, Geometry, Layer, Place, Queries, Report
 
 __all__ = [
     "Answer",
+    "Band",
+    "Calls",
     "Domain",
     "Endpoint",
+    "Fact",
     "Feed",
     "Flow",
+    "Geometry",
     "Layer",
+    "Lines",
+    "Map",
+    "Place",
+    "Places",
     "Plan",
     "Queries",
     "Report",
     "Source",
+    "State",
     "Stream",
     "Table",
     "Topic",

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 
+from wayside.domain.checks import check_columns
 from wayside.domain.flow import Flow, Table, Window
-from wayside.domain.views import Endpoint, Layer, Report
+from wayside.domain.maps import Map
+from wayside.domain.views import Endpoint, Geometry, Layer, Report
 from wayside.errors import DeclarationError, NotFoundError
 
 GROUP = "wayside.domains"
@@ -29,9 +31,12 @@ class Domain:
     reports: Sequence[Report] = field(default_factory=tuple)
     endpoints: Sequence[Endpoint] = field(default_factory=tuple)
     zone: str = "UTC"
+    geometries: Sequence[Geometry] = field(default_factory=tuple)
+    maps: Sequence[Map] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
         names = {node.name for node in self.flow}
+        self.check_places()
         for layer in self.layers:
             for part in filter(None, (layer.table, layer.window)):
                 if part not in names:
@@ -41,6 +46,28 @@ class Domain:
                         why=f"Listed: {', '.join(sorted(names))}.",
                         next="Add it to flow=.",
                     )
+        tables = {node.name: node.spec.schema for node in self.flow if isinstance(node, Table)}
+        windows = {node.name: list(node.spec.aggregates) for node in self.flow if isinstance(node, Window)}
+        for map in self.maps:
+            map.check(tables, windows, {geometry.name: geometry.kind for geometry in self.geometries})
+
+    def check_places(self) -> None:
+        """A layer's place names columns of its table, and a geometry of the domain; names are used once."""
+        known = [geometry.name for geometry in self.geometries]
+        taken = [*known, *(layer.name for layer in self.layers)]
+        for name in taken:
+            if taken.count(name) > 1:
+                raise DeclarationError(f"Two layers are named {name!r}.", where=f"domain {self.name!r}")
+        tables = {node.name: node.spec.schema for node in self.flow if isinstance(node, Table)}
+        for layer in self.layers:
+            place = layer.place
+            if place is None or layer.table not in tables:
+                continue
+            where = f"layer {layer.name!r} of domain {self.name!r}"
+            columns = (place.latitude, place.longitude, place.bearing, place.line, place.along)
+            check_columns(tuple(filter(None, columns)), tables[layer.table], "The place", where)
+            if place.on is not None and place.on not in known:
+                raise DeclarationError(f"The place lies on {place.on!r}, which the domain does not draw.", where=where)
 
 
 def discover(names: Sequence[str] | None = None) -> list[Domain]:

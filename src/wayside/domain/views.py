@@ -87,11 +87,27 @@ class Endpoint:
 
 
 @dataclass(frozen=True)
+class Place:
+    """The columns that say where a thing is, in degrees.
+
+    `bearing` is where it heads, clockwise from north. Of a thing that moves along a line, `line` is the column with the
+    id of that line among the features of the geometry `on`, and `along` the one with the metres from its start.
+    """
+
+    latitude: str = "latitude"
+    longitude: str = "longitude"
+    bearing: str | None = None
+    on: str | None = None
+    line: str | None = None
+    along: str | None = None
+
+
+@dataclass(frozen=True)
 class Layer:
     """Something that a page draws: a table with the newest value per thing, and the window that rolls it up.
 
-    `thing` and `series` are key columns: which thing, and which of its series. `value` is what is drawn, `unit` the
-    column or fixed code of its unit, and `words` maps values of the series column to plain words.
+    `thing` and `series` are key columns: which thing, and which of its series. `value` is what is drawn, and `unit` the
+    column or fixed code of its unit. A layer of `points` is drawn on a map: `place` names the columns that say where.
     """
 
     name: str
@@ -106,6 +122,29 @@ class Layer:
     stale: str = "90s"
     dead: str = "5m"
     kind: Literal["series", "points"] = "series"
+    place: Place | None = None
+
+    def __post_init__(self) -> None:
+        if (self.place is not None) != (self.kind == "points"):
+            raise DeclarationError(
+                "A layer of points needs a place, and only such a layer has one.",
+                where=f"layer {self.name!r}",
+                next="Give place=Place(...) and kind='points', or neither.",
+            )
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Something that a page draws below its layers, and that changes rarely: lines, places or areas.
+
+    `features` gives a GeoJSON FeatureCollection whose features have ids and flat properties. It is asked at each
+    question and so must be quick; while it returns the same object, the answer is not written again.
+    """
+
+    name: str
+    title: str
+    kind: Literal["lines", "points", "areas"]
+    features: Callable[[], Mapping[str, Any]]
 
 
 @dataclass(frozen=True)

@@ -68,5 +68,5 @@ class Troubles:
                 yield f"The {ticker.name} work fails: {ticker.last_error}", "It is tried again at its next turn."
         for name, runner in self.service.runners.items():
             status = runner.status()
-            if status.state in ("reconnecting", "failed"):
+            if status.state in ("reconnecting", "stale", "failed"):
                 yield f"The feed {name} is {status.state}: {status.last_error}", "Check what it reads from."

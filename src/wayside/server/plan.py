@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,6 +10,7 @@ from wayside.domain import Domain, Layer, Stream, Table, Window
 from wayside.domain.flow import Join
 from wayside.durations import duration
 from wayside.server.frames import iso
+from wayside.server.maps import map_of
 from wayside.server.services import Services
 from wayside.values import NodeStatus
 
@@ -89,8 +90,12 @@ def domain_of(services: Services, domain: Domain) -> dict[str, Any]:
         "title": domain.title,
         "zone": domain.zone,
         "layers": [layer_of(layer) for layer in domain.layers],
+        "maps": [map_of(map) for map in domain.maps],
         "tables": list(plan.tables),
         "windows": [window_of(window) for window in plan.windows.values()],
+        "geometries": [
+            {"name": geometry.name, "title": geometry.title, "kind": geometry.kind} for geometry in domain.geometries
+        ],
         "reports": [{"name": report.name, "title": report.title} for report in domain.reports],
         "streams": list(plan.flows),
     }
@@ -111,6 +116,7 @@ def layer_of(layer: Layer) -> dict[str, Any]:
         "window": layer.window,
         "stale_seconds": duration(layer.stale).total_seconds(),
         "dead_seconds": duration(layer.dead).total_seconds(),
+        "place": asdict(layer.place) if layer.place is not None else None,
     }
 
 

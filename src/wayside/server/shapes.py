@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 Instant = datetime
 
@@ -113,6 +113,17 @@ class TopicShape(BaseModel):
     compact: bool
 
 
+class PlaceShape(BaseModel):
+    """Columns that say where a thing is; `on` is the geometry that holds the line on which it moves."""
+
+    latitude: str
+    longitude: str
+    bearing: str | None
+    on: str | None
+    line: str | None
+    along: str | None
+
+
 class LayerShape(BaseModel):
     """Something that a page draws."""
 
@@ -128,6 +139,15 @@ class LayerShape(BaseModel):
     window: str | None
     stale_seconds: float
     dead_seconds: float
+    place: PlaceShape | None
+
+
+class GeometryShape(BaseModel):
+    """Something that a page draws below its layers: `/v1/layers/<name>` has its features."""
+
+    name: str
+    title: str
+    kind: Literal["lines", "points", "areas"]
 
 
 class OutputShape(BaseModel):
@@ -150,6 +170,23 @@ class WindowShape(BaseModel):
     outputs: list[OutputShape]
 
 
+class MapShape(BaseModel):
+    """A map: names of columns by the part that they play, and how their values are to be read."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str
+    title: str
+    table: str
+    thing: str
+    time: str
+    latitude: str
+    longitude: str
+    horizon_seconds: float
+    stale_seconds: float
+    dead_seconds: float
+
+
 class ReportShape(BaseModel):
     """One report."""
 
@@ -164,8 +201,10 @@ class DomainShape(BaseModel):
     title: str
     zone: str
     layers: list[LayerShape]
+    maps: list[MapShape]
     tables: list[str]
     windows: list[WindowShape]
+    geometries: list[GeometryShape]
     reports: list[ReportShape]
     streams: list[str]
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server_site import plan
+from server_site import weather as plan
 from wayside.broker import MemoryBroker
 from wayside.clock import ManualClock
 from wayside.server import bodies, logs

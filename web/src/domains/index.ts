@@ -3,6 +3,8 @@
  * shorter path or a page made by hand says so here.
  */
 
+import type { Domain, MapInfo } from '../lib/types';
+
 const PATHS: Record<string, string> = {
   devices: '/devices',
 };
@@ -17,4 +19,18 @@ export function domainAt(path: string): string | null {
   if (short) return short[0];
   const long = /^\/d\/([^/]+)$/.exec(path)?.[1];
   return long ? decodeURIComponent(long) : null;
+}
+
+/** The first map is the page that people come for; further ones have their names in the path. */
+export function mapPath(domains: readonly Domain[], map: MapInfo): string {
+  const first = domains.flatMap(({ maps }) => maps)[0];
+  return first?.name === map.name ? '/map' : `/map/${encodeURIComponent(map.name)}`;
+}
+
+export function mapAt(domains: readonly Domain[], path: string): { domain: Domain; map: MapInfo } | null {
+  for (const domain of domains) {
+    const map = domain.maps.find((one) => mapPath(domains, one) === path);
+    if (map) return { domain, map };
+  }
+  return null;
 }

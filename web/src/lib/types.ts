@@ -67,11 +67,84 @@ export interface WindowInfo {
   outputs: Output[];
 }
 
+export type Tone = 'early' | 'good' | 'warn' | 'bad' | 'none';
+export type Look = 'solid' | 'hollow' | 'hidden';
+
+export interface Fact {
+  column: string;
+  title: string;
+  unit: string;
+  words: Record<string, string>;
+}
+
+/** What is planned and expected: an endpoint that is asked with `thing` or `place`. */
+export interface CallsInfo {
+  path: string;
+  title: string;
+  board: string;
+}
+
+export interface CallRow {
+  thing: string | null;
+  place: string | null;
+  place_name: string | null;
+  line: string | null;
+  toward: string | null;
+  planned: string | null;
+  expected: string | null;
+  state: string;
+}
+
+/** A map as its domain declares it: names of columns by the part that they play. */
+export interface MapInfo {
+  name: string;
+  title: string;
+  table: string;
+  thing: string;
+  time: string;
+  latitude: string;
+  longitude: string;
+  lines: { geometry: string; line: string; name: string; title: string; colour: string; ink: string; length: string };
+  places: { geometry: string; name: string; lines: string } | null;
+  /** All columns of the table that it reads. */
+  columns: string[];
+  gone: string;
+  unseen: string;
+  bearing: string;
+  path: string;
+  along: string;
+  speed: string;
+  label: string;
+  line: string;
+  toward: string;
+  next: string;
+  value: string;
+  value_title: string;
+  value_unit: string;
+  less_word: string;
+  more_word: string;
+  bands: { name: string; tone: Tone; below: number | null }[];
+  state: string;
+  states: Record<string, { words: string; look: Look }>;
+  facts: Fact[];
+  calls: CallsInfo | null;
+  window: string;
+  output: string;
+  horizon_seconds: number;
+  stale_seconds: number;
+  dead_seconds: number;
+  thing_word: string;
+  things_word: string;
+  place_word: string;
+  line_word: string;
+}
+
 export interface Domain {
   name: string;
   title: string;
   zone: string;
   layers: Layer[];
+  maps: MapInfo[];
   tables: string[];
   windows: WindowInfo[];
 }

@@ -1,0 +1,98 @@
+"""Things that an outside source holds now, told as messages of what changes: also that a thing is no longer there.
+
+Sources that send whole snapshots, or objects that come and go, both end here. A thing that the source no longer holds
+leaves as a message of its own; one that it tells again as it was says nothing new, and leaves no message.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+import msgspec
+
+from wayside.errors import WaysideError
+
+Message = Mapping[str, Any]
+Key = tuple[Any, ...]
+encode: Callable[[Any], bytes] = msgspec.json.Encoder(enc_hook=str).encode
+
+
+class UnusableBodyError(WaysideError):
+    """What was fetched says nothing: it is empty, another kind of document, or damaged. The last state stays."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a source says: `reset` that it holds these things and no others, `put` and `remove` that some changed.
+
+    A message to remove needs the fields of its identity only. `at` is when the source says so, if it does.
+    """
+
+    kind: Literal["reset", "put", "remove"]
+    messages: Sequence[Message]
+    at: datetime | None = None
+
+
+class Entities:
+    """The things of one source.
+
+    `identity` names the fields that tell things apart (they need not be fields of the record), `time` the field of the
+    event time, `removed` the one that is true in the last message of a thing that has gone, which else says what the
+    one before said. A message without an event time gets that of its receipt. One that lacks a field of the identity
+    belongs to no thing: it is passed on as it is each time, for the feed's rules to refuse, and nobody else suffers.
+    """
+
+    def __init__(self, identity: Sequence[str], time: str, removed: str = "removed") -> None:
+        self._identity = tuple(identity)
+        self._time = time
+        self._removed = removed
+        self._held: dict[Key, tuple[Message, bytes]] = {}
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    def apply(self, change: Change, now: datetime) -> list[bytes]:
+        """The messages that follow from a change, as JSON. `now` is when it was received."""
+        found: list[bytes] = []
+        keys: set[Key] = set()
+        for message in change.messages:
+            key = self.key(message)
+            keys.add(key)
+            if change.kind == "remove":
+                found += self._leave(key, change.at or now)
+            else:
+                found += self._put(key, message, change.at or now)
+        if change.kind == "reset":
+            for key in [key for key in self._held if key not in keys]:
+                found += self._leave(key, change.at or now)
+        return found
+
+    def key(self, message: Message) -> Key:
+        """What tells a thing apart."""
+        return tuple(message.get(name) for name in self._identity)
+
+    def _put(self, key: Key, message: Message, at: datetime) -> list[bytes]:
+        content = encode(message)
+        known = self._held.get(key)
+        if None not in key:
+            if known is not None and known[1] == content:
+                return []
+            self._held[key] = (message, content)
+        return [encode({self._time: at, self._removed: False, **message})]
+
+    def _leave(self, key: Key, at: datetime) -> list[bytes]:
+        known = self._held.pop(key, None)
+        if known is None:
+            return []
+        last = known[0].get(self._time)
+        moment = max(at, last) if isinstance(last, datetime) else at
+        return [encode({**known[0], self._time: moment, self._removed: True})]
+
+
+def ids_of(lines: Iterable[bytes]) -> list[str]:
+    """Record ids made of the messages themselves: what is told again after a restart is recognised."""
+    return [hashlib.blake2b(line, digest_size=16).hexdigest() for line in lines]

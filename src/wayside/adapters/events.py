@@ -1,0 +1,160 @@
+"""Server-sent events about things that come, change and go, read for as long as it takes.
+
+The stream is resumed where it broke off. Only whole events count: what a lost connection cut off is told again by the
+server, and an event that came twice changes nothing the second time.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+
+from wayside.adapters.entities import Change, Entities
+from wayside.adapters.fetching import Limits, client
+from wayside.adapters.handing import Handing
+from wayside.adapters.running import SourceStatus, State, Tally
+from wayside.adapters.sources import EventStream
+from wayside.adapters.waiting import Backoff, retry_after
+from wayside.clock import SYSTEM, Clock
+from wayside.errors import WaysideError
+from wayside.ports import Intake
+
+LONGEST_RETRY = 3_600.0
+CONNECT = 5.0
+
+
+class Unmarked:
+    """A response whose text has no byte order mark, which a stream of events may begin with."""
+
+    def __init__(self, response: httpx2.Response) -> None:
+        self._response = response
+        self.headers = response.headers
+        self.request = response.request
+
+    def iter_text(self) -> Iterator[str]:
+        """The text as it comes."""
+        first = True
+        for piece in self._response.iter_text():
+            yield piece.removeprefix("\ufeff") if first else piece
+            first = first and not piece
+
+
+class EventsRunner:
+    """A stream of events at work, in a thread of its own."""
+
+    def __init__(self, source: EventStream, intake: Intake, time: str, *, clock: Clock = SYSTEM) -> None:
+        self._source = source
+        self._intake = intake
+        self._clock = clock
+        self._entities = Entities(source.identity, time, source.removed)
+        self._chance = random.Random()
+        self._tally = Tally()
+        self._handing = Handing(intake, self._tally)
+        self._state: State = "stopped"
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._client: httpx2.Client | None = None
+        self._response: httpx2.Response | None = None
+        self._last_id = ""
+        self._retry: float | None = None
+        self._failures = 0
+
+    def start(self) -> None:
+        """Begin to listen; does nothing while it runs. Raises ConfigError for a header whose secret is not there."""
+        if self._thread is not None:
+            return
+        self._client = client(self._source.headers, Limits(CONNECT, self._source.silence))
+        self._stopping.clear()
+        self._state = "reconnecting"
+        self._thread = threading.Thread(target=self._run, name=f"events {self._intake.feed}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Leave, and return when nothing more will be handed over."""
+        self._stopping.set()
+        if self._thread is not None:
+            if self._response is not None:
+                hang_up(self._response)
+            self._thread.join()
+            self._thread = None
+        self._state = "stopped"
+
+    def status(self) -> SourceStatus:
+        """The counts so far; `reconnecting` while the server cannot be heard."""
+        return self._tally.status(self._state)
+
+    def _run(self) -> None:
+        assert self._client is not None
+        with self._client as connection:
+            while not self._stopping.is_set():
+                asked: float | None = None
+                try:
+                    asked = self._listen(connection)
+                except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
+                    self._tally.failed(error)
+                except Exception as error:  # the log may be down: begin again, and be told everything again
+                    self._tally.failed(error)
+                    self._last_id = ""
+                self._state = "reconnecting"
+                self._failures += 1
+                self._stopping.wait(self._pause(asked))
+
+    def _pause(self, asked: float | None) -> float:
+        """Seconds until the next attempt: the first is made when the server said, later ones ever more rarely."""
+        usual = Backoff(*self._source.back_off).seconds(self._failures, self._chance)
+        if self._retry is not None and self._failures == 1:
+            usual = self._retry
+        return max(asked or 0.0, usual)
+
+    def _listen(self, connection: httpx2.Client) -> float | None:
+        """One connection, to its end; returns the seconds after which the server wants to be asked again."""
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        if self._last_id:
+            headers["Last-Event-ID"] = self._last_id
+        with connection.stream("GET", self._source.url, headers=headers) as response:
+            self._response = response
+            if response.status_code != 200:
+                self._tally.failed(WaysideError(f"The source answered {response.status_code}."))
+                return retry_after(response.headers.get("retry-after"), self._clock.now())
+            self._state = "running"
+            source: Any = Unmarked(response)
+            for event in httpx2.EventSource(source, self._source.largest):
+                if self._stopping.is_set():
+                    return None
+                self._take(event)
+        return None
+
+    def _take(self, event: httpx2.ServerSentEvent) -> None:
+        """One event: the change that it tells of, then its id, so that it is told again unless it was taken."""
+        if event.retry is not None:
+            self._retry = min(event.retry / 1000, LONGEST_RETRY)
+        if event.data:
+            change = self._change(event)
+            if change is not None:
+                self._handing.give(self._entities.apply(change, self._clock.now()), self._stopping)
+                self._failures = 0
+                self._tally.fine()
+        self._last_id = event.id or self._last_id
+
+    def _change(self, event: httpx2.ServerSentEvent) -> Change | None:
+        try:
+            return self._source.decode(event.event, event.data)
+        except Exception as error:  # a domain's code reads what strangers send; one odd event must not end the stream
+            self._tally.failed(WaysideError(f"An event {event.event[:40]!r} cannot be read.", why=str(error)[:200]))
+            return None
+
+
+def hang_up(response: httpx2.Response) -> None:
+    """End a response that another thread is reading, by shutting its socket down."""
+    stream = response.extensions.get("network_stream")
+    raw = stream.get_extra_info("socket") if stream is not None else None
+    if raw is not None:
+        try:
+            raw.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it has ended by itself

@@ -1,0 +1,99 @@
+"""What the log still holds of a flow's records between two instants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import polars as pl
+
+from wayside.domain import Flow, Plan, Stream, Topic
+from wayside.domain.feeds import Transform
+from wayside.domain.flow import Join
+from wayside.server.problems import ProblemError
+from wayside.server.services import Services
+from wayside.server.windows import filtered
+
+CHUNK = 100_000
+SCANNED = 20_000_000
+DISORDER = timedelta(hours=1)
+"""How far behind its neighbours in the log a reading may lie and still be found."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where readings come from: a topic, and the steps from it to the flow that has all columns.
+
+    `moment` is the flow's column of time.
+    """
+
+    topic: Topic
+    steps: tuple[Transform, ...]
+    flow: Flow
+    moment: str
+
+
+def source_of(plan: Plan, who: str, table: str, needed: Set[str], moment: str) -> Source:
+    """Walk from a table up to its topic. A join is skipped, which its input must allow by having all `needed` columns.
+
+    `who` is what asks, for the error. Raises ProblemError where the log does not keep what the table is made of.
+    """
+    flow: Flow = plan.tables[table].source
+    steps: list[Transform] = []
+    last = flow
+    while not isinstance(flow, Topic):
+        if isinstance(flow, Stream):
+            steps.insert(0, flow.transform)
+            flow = flow.source
+        elif isinstance(flow, Join) and needed <= set(flow.source.record.fields) and not steps:
+            flow = last = flow.source
+        else:
+            raise ProblemError(
+                422,
+                f"The {who} has no history of single readings.",
+                why=f"Its readings come from the join {flow.name!r}, which the log does not keep.",
+                next="Ask for its windows.",
+            )
+    return Source(flow, tuple(steps), last, moment)
+
+
+def readings(
+    services: Services, source: Source, span: tuple[datetime, datetime], where: Mapping[str, list[Any]]
+) -> pl.DataFrame:
+    """All rows in [start, end), by time. Raises ProblemError when the range holds too much."""
+    broker, topic, moment = services.broker, source.topic, source.moment
+    start, end = span
+    found: list[pl.DataFrame] = []
+    scanned = 0
+    deadline = services.clock.monotonic() + services.limits.query_seconds * 0.8
+    time = topic.record.time
+    for info in broker.partitions(topic.name):
+        position = max(info.start, broker.seek(topic.name, info.partition, start))
+        while position < info.end:
+            batch = broker.read(topic.name, info.partition, position, max_rows=CHUNK)
+            if batch is None:
+                break
+            position = batch.next
+            scanned += batch.frame.height
+            if scanned > SCANNED or services.clock.monotonic() > deadline:
+                raise ProblemError(
+                    422, "The range holds too many records to look through.", next="Ask for a shorter range."
+                )
+            rows = step(source, batch.frame, where).filter(pl.col(moment).is_between(start, end, closed="left"))
+            if rows.height:
+                found.append(rows)
+            if time is not None and batch.frame.height and batch.frame[time].min() - DISORDER > end:  # type: ignore[operator]  # a datetime
+                break
+    if not found:
+        return source.flow.record.empty()
+    return pl.concat(found).sort(moment, maintain_order=True)
+
+
+def step(source: Source, frame: pl.DataFrame, where: Mapping[str, list[Any]]) -> pl.DataFrame:
+    """The rows of a batch of the topic that are wanted."""
+    rows = frame.lazy()
+    for transform in source.steps:
+        rows = transform(rows)
+    return filtered(rows.select(list(source.flow.record.fields)).collect() if source.steps else frame, where)

@@ -1,0 +1,227 @@
+"""The declaration itself: topics, streams, tables, windows and layers for any set of networks and feeds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import polars as pl
+
+from wayside.adapters import EventStream, Polling, Simulation, Simulator
+from wayside.domain import Domain, Feed, Geometry, Layer, Place, Table, Topic, Window, count, maximum, mean, minimum
+from wayside.errors import DeclarationError
+from wayside_domains.transit import drawing, jsonapi, realtime
+from wayside_domains.transit.endpoints import board_of
+from wayside_domains.transit.irish import Reader
+from wayside_domains.transit.matching import states
+from wayside_domains.transit.networks import Network, Networks
+from wayside_domains.transit.onmap import endpoints_of, map_of
+from wayside_domains.transit.records import Notice, StopEvent, StopPrediction, VehiclePosition, VehicleState
+from wayside_domains.transit.simulation import events_of, positions_of
+from wayside_domains.transit.timetable import Timetable
+
+World = Callable[[int, random.Random], Simulation]
+PREDICTED = ("network", "trip_id", "start_date", "call")
+STALE = 90.0
+"""A document of vehicles that says to be older than this many seconds is stale."""
+SEARCH = ("vehicle_id", "label", "route_id", "trip_id", "headsign", "next_stop")
+
+
+class Transit:
+    """Networks of vehicles that run on lines by a timetable; `domain()` is what Wayside runs.
+
+        city = Transit("trimet", "TriMet", Network("trimet", "TriMet", Path("gtfs.zip")), zone="America/Los_Angeles")
+        city.simulate("trimet", vehicles=100)
+        domain = city.domain()
+
+    The names of topics, tables, windows and layers begin with `prefix`, so that two domains of this kind can run in one
+    plan.
+    """
+
+    def __init__(self, name: str, title: str, *networks: Network, zone: str, prefix: str = "") -> None:
+        self.name = name
+        self.title = title
+        self.zone = zone
+        self.prefix = prefix
+        self.networks = Networks(*networks)
+        self.positions = Topic(f"{prefix}vehicle_positions", VehiclePosition)
+        self.events = Topic(f"{prefix}stop_events", StopEvent)
+        self.predictions = Topic(f"{prefix}stop_predictions", StopPrediction)
+        self.notices = Topic(f"{prefix}notices", Notice)
+        matched = states(self.networks.timetable)
+        self.states = self.positions.stream(f"{prefix}vehicle_states", into=VehicleState, transform=matched)
+        self.vehicles = self.states.table(f"{prefix}vehicles", deleted=pl.col("removed"), search=SEARCH)
+
+    def simulate(
+        self,
+        network: str,
+        *,
+        vehicles: int,
+        rate: float = 0.2,
+        speed: float = 1.0,
+        begin: datetime | None = None,
+        seed: int = 50,
+        demo: bool = False,
+    ) -> tuple[Feed, Feed]:
+        """Two feeds that run a network's timetable: `<network>_vehicles` and `<network>_calls`.
+
+        Each vehicle tells its place `rate` times a second, of a world that runs `speed` times as fast from `begin` on.
+        With `demo`, `wayside demo` starts them.
+        """
+        if network not in self.networks.by_name:
+            raise DeclarationError(f"There is no network {network!r} to simulate.", where=f"domain {self.name!r}")
+
+        def timetable() -> Timetable:
+            found = self.networks.timetable(network)
+            if found is None:
+                raise DeclarationError(f"The network {network!r} has no timetable to simulate.")
+            return found
+
+        worlds: list[World] = [
+            positions_of(timetable, speed=speed, begin=begin),
+            events_of(timetable, speed=speed, begin=begin),
+        ]
+        topics = ((self.positions, "vehicles", rate), (self.events, "calls", min(rate, 0.1)))
+        first, second = (
+            topic.feed(
+                f"{self.prefix}{network}_{what}", Simulator(world, things=vehicles, rate=pace, seed=seed, demo=demo)
+            )
+            for (topic, what, pace), world in zip(topics, worlds, strict=True)
+        )
+        return first, second
+
+    def poll(
+        self,
+        network: str,
+        *,
+        positions: str = "",
+        predictions: str = "",
+        notices: str = "",
+        every: float = 15.0,
+        headers: Mapping[str, str] | None = None,
+    ) -> list[Feed]:
+        """Feeds of GTFS-Realtime, polled every so many seconds: `<network>_positions`, `_predictions` and `_notices`.
+
+        Addresses that end in `.json` are read as MBTA's JSON, all others as protobuf, which needs the
+        extra `transit`. A header may name a secret as `${env:NAME}`.
+        """
+        kinds = (
+            (self.positions, "positions", positions, realtime.positions, ("network", "vehicle_id")),
+            (self.predictions, "predictions", predictions, realtime.predictions, PREDICTED),
+            (self.notices, "notices", notices, realtime.notices, ("network", "alert_id")),
+        )
+        found = []
+        for topic, what, url, rows, identity in kinds:
+            if url:
+                document = realtime.enhanced if url.split("?")[0].endswith(".json") else realtime.protobuf
+                read = realtime.reader(network, rows, document)
+                source = Polling(url, read, every, identity, fresh=STALE, headers=headers or {})
+                found.append(topic.feed(f"{self.prefix}{network}_{what}", source))
+        return found
+
+    def listen(
+        self,
+        network: str,
+        *,
+        vehicles: str = "",
+        predictions: str = "",
+        alerts: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> list[Feed]:
+        """Feeds of MBTA's V3 API as it streams: `<network>_vehicle_events`, `_prediction_events`, `_alert_events`.
+
+        listen("mbta", vehicles="https://api-v3.mbta.com/vehicles?filter[route]=Red",
+               headers={"x-api-key": "${env:MBTA_KEY}"})
+        """
+        kinds = (
+            (self.positions, "vehicle", vehicles, jsonapi.vehicle, "vehicle_id"),
+            (self.predictions, "prediction", predictions, jsonapi.prediction, "prediction_id"),
+            (self.notices, "alert", alerts, jsonapi.alert, "alert_id"),
+        )
+        found = []
+        for topic, what, url, flatten, name in kinds:
+            if url:
+                decode = jsonapi.decoder(network, flatten, name)
+                source = EventStream(url, decode, ("network", name), headers=headers or {})
+                found.append(topic.feed(f"{self.prefix}{network}_{what}_events", source))
+        return found
+
+    def irish(self, network: str, url: str, *, every: float = 60.0) -> Feed:
+        """A feed of Irish Rail's current positions in XML: `<network>_trains`."""
+        source = Polling(url, Reader(network), every, ("network", "vehicle_id"))
+        return self.positions.feed(f"{self.prefix}{network}_trains", source)
+
+    def domain(self) -> Domain:
+        """Everything that is declared."""
+        return Domain(
+            self.name,
+            self.title,
+            flow=[self.vehicles, *self.windows(), *self.tables()],
+            layers=self.layers(),
+            geometries=self.geometries(),
+            maps=[map_of(self.name, self.title, self.vehicles.name, self.prefix)],
+            endpoints=[
+                board_of(self.networks, self.vehicles.name, self.name),
+                *endpoints_of(self.networks, self.vehicles.name, self.name),
+            ],
+            zone=self.zone,
+        )
+
+    def tables(self) -> list[Table]:
+        """What the feeds say now of stops and trips; what a feed no longer says is gone."""
+        gone = pl.col("removed")
+        return [
+            self.events.table(f"{self.prefix}stop_latest", by=["network", "stop_id", "route_id", "event"]),
+            self.predictions.table(f"{self.prefix}predictions", deleted=gone),
+            self.notices.table(f"{self.prefix}alerts", deleted=gone, search=["header", "routes"]),
+        ]
+
+    def windows(self) -> list[Window]:
+        """Delay by line and by vehicle, each running of a trip as a session, and the calls at stops by line."""
+        on_lines = self.states.where(f"{self.prefix}vehicles_on_lines", pl.col("delay").is_not_null())
+        delay, early, late = mean("delay"), minimum("delay"), maximum("delay")
+        line, run = (
+            ["network", "route_id", "direction_id"],
+            ["network", "route_id", "trip_id", "start_date", "vehicle_id"],
+        )
+        soon = "30s"
+        return [
+            on_lines.window(
+                f"{self.prefix}route_delay", by=line, every="1m", lateness=soon,
+                positions=count(), delay=delay, earliest=early, latest=late,
+            ),
+            on_lines.window(
+                f"{self.prefix}vehicle_delay", by=["network", "vehicle_id"], every="30s", lateness=soon,
+                delay=mean("delay"), speed=mean("speed"),
+            ),
+            on_lines.window(
+                f"{self.prefix}trip_runs", by=run, gap="15m", lateness=soon,
+                positions=count(), furthest=maximum("along"), delay=delay, earliest=early, latest=late,
+            ),
+            self.events.window(
+                f"{self.prefix}route_calls", by=[*line, "event"], every="5m", lateness="1m",
+                calls=count(), delay=mean("delay"), latest=maximum("delay"), on_time=mean("on_time"),
+            ),
+        ]  # fmt: skip
+
+    def layers(self) -> list[Layer]:
+        """Vehicles on the map, and each vehicle's delay as a series."""
+        place = Place(bearing="bearing", on=f"{self.prefix}lines", line="line_id", along="along")
+        table = self.vehicles.name
+        on_map = Layer(
+            f"{self.prefix}on_map", "Vehicles", table, "vehicle_id", "delay", "timestamp",
+            unit="s", kind="points", place=place,
+        )  # fmt: skip
+        delays = Layer(
+            f"{self.prefix}delays", "Delays", table, "vehicle_id", "delay", "timestamp",
+            unit="s", window=f"{self.prefix}vehicle_delay",
+        )  # fmt: skip
+        return [delays, on_map]
+
+    def geometries(self) -> list[Geometry]:
+        """Lines and stops from the timetables."""
+        return [
+            Geometry(f"{self.prefix}lines", "Lines", "lines", drawing.drawn(self.networks, drawing.lines)),
+            Geometry(f"{self.prefix}stops", "Stops", "points", drawing.drawn(self.networks, drawing.stops)),
+        ]

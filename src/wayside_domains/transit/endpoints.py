@@ -1,0 +1,78 @@
+"""Questions about stops and their departures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from wayside.domain import Answer, Endpoint, Queries
+from wayside_domains.transit.boards import Departure, departures, runs_of
+from wayside_domains.transit.networks import Networks
+from wayside_domains.transit.timetable import Timetable
+
+TEXT = {"type": "string", "maxLength": 256}
+MOST = 24 * 60
+
+
+def problem(status: int, title: str, detail: str) -> Answer:
+    """An error as problem details."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return Answer(status, body, {"content-type": "application/problem+json"})
+
+
+MINUTES = {"type": "integer", "minimum": 0, "maximum": MOST}
+PARAMETERS = {
+    "network": TEXT,
+    "stop": TEXT,
+    "before": {**MINUTES, "default": 5, "description": "minutes back"},
+    "ahead": {**MINUTES, "default": 30, "description": "minutes ahead"},
+}
+REPLIES = {200: "departures in the order of their expected times", 404: "no such stop", 422: "a wrong parameter"}
+
+
+def board_of(networks: Networks, table: str, name: str) -> Endpoint:
+    """`GET /api/<name>/departures`: the board of one stop, with the vehicles of a table."""
+
+    def board(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
+        missing = [parameter for parameter in ("network", "stop") if not given.get(parameter)]
+        if missing:
+            return problem(422, "A parameter is missing", f"Give {' and '.join(f'`{each}`' for each in missing)}.")
+        try:
+            before, ahead = (int(given.get(key, default)) for key, default in (("before", "5"), ("ahead", "30")))
+        except ValueError:
+            return problem(422, "Not a number", "`before` and `ahead` are whole minutes.")
+        if not (0 <= before <= MOST and 0 <= ahead <= MOST):
+            return problem(422, "Out of range", f"`before` and `ahead` are 0 to {MOST} minutes.")
+        timetable = networks.timetable(given["network"])
+        if timetable is None or timetable.place(given["stop"]) is None:
+            known = ", ".join(network.name for network in networks)
+            return problem(404, "Not found", f"There is no such stop in that network. Networks: {known}.")
+        now = queries.now()
+        runs = runs_of(queries.table(table, {"network": [timetable.network]}))
+        span = {"before": timedelta(minutes=before), "ahead": timedelta(minutes=ahead)}
+        return written(timetable, given["stop"], now, departures(timetable, given["stop"], now, runs, **span))
+
+    summary = "What leaves a stop or station: planned and expected"
+    return Endpoint("GET", f"/api/{name}/departures", board, summary, parameters=PARAMETERS, replies=REPLIES)
+
+
+def written(timetable: Timetable, stop: str, now: datetime, rows: list[Departure]) -> Answer:
+    """A board as JSON."""
+    place = timetable.place(stop)
+    body = {
+        "now": iso(now),
+        "zone": timetable.zone,
+        "network": timetable.network,
+        "stop_id": stop,
+        "stop": place[0] if place else stop,
+        "basis": "schedule plus the vehicle's present delay",
+        "departures": [{**asdict(row), "planned": iso(row.planned), "expected": iso(row.expected)} for row in rows],
+    }
+    return Answer(200, body)
+
+
+def iso(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

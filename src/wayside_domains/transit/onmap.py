@@ -1,0 +1,177 @@
+"""The map: what is drawn of vehicles, what they call at next, and the trips of which nobody hears."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from wayside.domain import Answer, Band, Calls, Endpoint, Fact, Lines, Map, Places, Queries, State
+from wayside_domains.transit.boards import DEAD, departures, runs_of
+from wayside_domains.transit.endpoints import iso, problem
+from wayside_domains.transit.networks import Networks
+from wayside_domains.transit.times import anchor, day_of, service_days, text_of
+from wayside_domains.transit.timetable import Timetable
+
+PATIENCE = timedelta(minutes=2)
+"""A vehicle may be heard of so long after the start of its trip before the trip counts as silent."""
+SETTLED = timedelta(seconds=30)
+"""How long a network must have been heard of before any of its trips is called silent."""
+MOST = 500
+NEXT = 12
+AHEAD = timedelta(minutes=90)
+BASIS = "timetable and the vehicle's present delay"
+OCCUPANCY = {
+    "EMPTY": "empty",
+    "MANY_SEATS_AVAILABLE": "many seats free",
+    "FEW_SEATS_AVAILABLE": "few seats free",
+    "STANDING_ROOM_ONLY": "standing room only",
+    "CRUSHED_STANDING_ROOM_ONLY": "very crowded",
+    "FULL": "full",
+    "NOT_ACCEPTING_PASSENGERS": "takes nobody on",
+    "NO_DATA_AVAILABLE": "not known",
+    "NOT_BOARDABLE": "takes nobody on",
+}
+TEXT = {"type": "string", "maxLength": 512}
+
+
+def map_of(name: str, title: str, table: str, prefix: str) -> Map:
+    """The map of a domain of this kind."""
+    return Map(
+        f"{prefix}city",
+        title,
+        table=table, thing="vehicle_id", time="timestamp", latitude="latitude", longitude="longitude",
+        lines=Lines(f"{prefix}lines", line="route_id", title="long_name", ink="text_color", length="length"),
+        places=Places(f"{prefix}stops", lines="route_ids"),
+        bearing="bearing", path="line_id", along="along", speed="speed", label="label", line="route_id",
+        toward="headsign", next="next_stop", gone="removed",
+        value="delay", value_title="Delay", less_word="early", more_word="late",
+        bands=[
+            Band("early", "early", below=-60), Band("on time", "good", below=180),
+            Band("3 to 10 min late", "warn", below=600), Band("over 10 min late", "bad"),
+        ],
+        state="status",
+        states={
+            "moving": State("under way"), "incoming": State("arriving"), "stopped": State("at a stop"),
+            "silent": State("scheduled, no signal", "hollow"),
+        },
+        facts=[Fact("speed", "Speed", "m/s"), Fact("occupancy", "Occupancy", words=OCCUPANCY)],
+        calls=Calls(f"/api/{name}/calls", title="Next stops", board="Departures"),
+        unseen=f"/api/{name}/silent",
+        window=f"{prefix}route_delay", output="positions",
+        thing_word="vehicle", things_word="vehicles", place_word="stop", line_word="line",
+    )  # fmt: skip
+
+
+def endpoints_of(networks: Networks, table: str, name: str) -> list[Endpoint]:
+    """`GET /api/<name>/calls?thing=` or `?place=`, and `GET /api/<name>/silent`."""
+
+    def calls(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
+        if given.get("thing"):
+            states = queries.table(table, {"vehicle_id": [given["thing"]]}).to_dicts()
+            rows = [row for state in states for row in calls_of_vehicle(networks, state)]
+            return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS})
+        network, slash, stop = given.get("place", "").partition("/")
+        if not slash:
+            return problem(422, "A parameter is missing", "Give `thing` (a vehicle) or `place` (network/stop).")
+        timetable = networks.timetable(network)
+        if timetable is None or timetable.place(stop) is None:
+            return problem(404, "Not found", "There is no such stop in that network.")
+        runs = runs_of(queries.table(table, {"network": [network]}))
+        rows = board(timetable, stop, queries.now(), runs)
+        return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS})
+
+    first: dict[str, datetime] = {}
+
+    def silent(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
+        now = queries.now()
+        heard = queries.table(table).filter(pl.col("timestamp") > now - DEAD)
+        known = set(heard.select("network", "trip_id").iter_rows())
+        # Of a network that was silent as a whole until just now nobody can say which of its trips are.
+        spoken = {network for network in heard["network"] if now - first.setdefault(network, now) >= SETTLED}
+        timetables = [timetable for timetable in networks.timetables() if timetable.network in spoken]
+        found = [row for timetable in timetables for row in unheard(timetable, now, known)]
+        return Answer(200, {"now": iso(now), "rows": found[:MOST]})
+
+    asked = {"thing": {**TEXT, "description": "a vehicle"}, "place": {**TEXT, "description": "network/stop"}}
+    replies = {200: "calls in the order of their times", 404: "no such stop", 422: "a parameter is missing"}
+    return [
+        Endpoint("GET", f"/api/{name}/calls", calls, "Next calls of a vehicle, or at a stop", None, asked, replies),
+        Endpoint("GET", f"/api/{name}/silent", silent, "Trips that should be under way and of which nobody hears"),
+    ]
+
+
+def board(timetable: Timetable, stop: str, now: datetime, runs: Any) -> list[dict[str, Any]]:
+    """What leaves a stop, as the map reads it; nothing is expected of what nobody hears."""
+    found = departures(timetable, stop, now, runs, before=timedelta(minutes=1), ahead=AHEAD)
+    return [
+        {
+            "thing": row.vehicle_id, "place": f"{timetable.network}/{stop}", "place_name": None, "line": row.route_id,
+            "toward": row.headsign, "planned": iso(row.planned), "state": row.state,
+            "expected": iso(row.expected) if row.delay is not None else None,
+        }
+        for row in found
+        if row.state != "departed"
+    ]  # fmt: skip
+
+
+def calls_of_vehicle(networks: Networks, state: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Where a vehicle calls from where it is on: planned by its timetable, expected with its present delay."""
+    timetable = networks.timetable(state["network"])
+    trip = timetable.trip(state["trip_id"]) if timetable is not None else None
+    if timetable is None or trip is None or state["start_date"] is None or state["along"] is None:
+        return []
+    calls = timetable.calls_of(trip.trip_id)
+    if calls.along is None:
+        return []
+    day = day_of(state["start_date"])
+    stations = dict(timetable.stops.select("stop_id", "parent_station").iter_rows())
+    found = []
+    for number in np.flatnonzero(calls.along >= state["along"] - 30)[:NEXT]:
+        stop = calls.stops[number]
+        due = timetable.at(day, float(calls.arrivals[number]))
+        late = timedelta(seconds=max(0.0, state["delay"])) if state["delay"] is not None else None
+        place = timetable.place(stop)
+        found.append(
+            {
+                "thing": state["vehicle_id"], "place": f"{timetable.network}/{stations.get(stop) or stop}",
+                "place_name": place[0] if place else stop, "line": trip.route_id, "toward": trip.headsign,
+                "planned": iso(due), "expected": iso(due + late) if late is not None else None,
+                "state": "live" if late is not None else "planned",
+            }
+        )  # fmt: skip
+    return found
+
+
+def unheard(timetable: Timetable, now: datetime, known: set[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Trips that should be under way by the plan and that no vehicle is heard to run, where the plan has them."""
+    for day in service_days(now, timetable.zone, timetable.latest):
+        second = (now - anchor(day, timetable.zone)).total_seconds()
+        trips = timetable.trips_on(day).filter(
+            (pl.col("starts") < second - PATIENCE.total_seconds()) & (pl.col("ends") > second)
+        )
+        for trip_id in trips["trip_id"]:
+            if (timetable.network, trip_id) not in known and (row := planned_place(timetable, trip_id, second)):
+                yield {**row, "timestamp": iso(now), "start_date": text_of(day)}
+
+
+def planned_place(timetable: Timetable, trip_id: str, second: float) -> dict[str, Any] | None:
+    """Where the plan has a trip at a second of its service day, with the columns of a vehicle's state."""
+    trip, calls = timetable.trip(trip_id), timetable.calls_of(trip_id)
+    line = timetable.line_of(trip) if trip is not None else None
+    if trip is None or line is None or calls.along is None:
+        return None
+    times = np.ravel(np.column_stack([calls.arrivals, calls.departures]))
+    along = float(np.interp(second, times, np.repeat(calls.along, 2)))
+    lat, lon, bearing = (float(value) for value in line.at(along))
+    ahead = np.flatnonzero(calls.arrivals > second)
+    stop = timetable.place(calls.stops[int(ahead[0])]) if len(ahead) else None
+    shape = f"{timetable.network}/{trip.shape_id}" if timetable.line(trip.shape_id) is not None else None
+    return {
+        "network": timetable.network, "vehicle_id": f"trip {trip_id}", "label": "not heard of", "latitude": lat,
+        "longitude": lon, "bearing": bearing, "line_id": shape, "along": along, "route_id": trip.route_id,
+        "headsign": trip.headsign, "next_stop": stop[0] if stop else None, "status": "silent", "removed": False,
+    }  # fmt: skip

@@ -1,0 +1,75 @@
+/** What is planned and expected: of one thing at its next places, or at one place of all things. */
+
+import { asProblem, get, type Problem } from '../api';
+import { instant, SECOND } from '../time';
+import type { CallRow, CallsInfo } from '../types';
+
+export interface Call {
+  thing: string;
+  place: string;
+  placeName: string;
+  planned: number;
+  /** NaN where nothing is expected: by the plan only. */
+  expected: number;
+  line: string;
+  toward: string;
+  state: string;
+}
+
+interface Answer {
+  rows: CallRow[];
+  basis: string;
+}
+
+const EVERY = 5 * SECOND;
+
+export class Calls {
+  rows = $state.raw<Call[]>([]);
+  /** What the expected times rest on. */
+  basis = $state('');
+  ready = $state(false);
+  problem = $state.raw<Problem | null>(null);
+
+  #abort = new AbortController();
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    readonly info: CallsInfo,
+    readonly of: 'thing' | 'place',
+    readonly id: string,
+  ) {}
+
+  close(): void {
+    this.#abort.abort();
+    clearTimeout(this.#timer);
+  }
+
+  async load(): Promise<void> {
+    try {
+      const answer = await get<Answer>(this.info.path, { [this.of]: this.id }, this.#abort.signal);
+      this.rows = readCalls(answer.rows);
+      this.basis = answer.basis;
+      this.problem = null;
+      this.ready = true;
+    } catch (error) {
+      if (this.#abort.signal.aborted) return;
+      this.problem = asProblem(error);
+    }
+    this.#timer = setTimeout(() => void this.load(), EVERY);
+  }
+}
+
+/** The calls of an answer, the next one first. */
+export function readCalls(rows: CallRow[]): Call[] {
+  return rows
+    .map((row) => ({
+      thing: row.thing ?? '', place: row.place ?? '', placeName: row.place_name ?? '', planned: instant(row.planned), expected: instant(row.expected),
+      line: row.line ?? '', toward: row.toward ?? '', state: row.state,
+    }))
+    .sort((a, b) => due(a) - due(b));
+}
+
+/** When it happens, as far as anybody knows. */
+export function due(call: Call): number {
+  return Number.isFinite(call.expected) ? call.expected : call.planned;
+}
