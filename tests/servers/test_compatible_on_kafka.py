@@ -61,7 +61,8 @@ def test_the_registry_answers_as_on_the_log_of_this_machine(pair: tuple[Site, Si
 
 def test_a_strangers_messages_through_kafka_by_our_schemas(kafka: KafkaNode, pair: tuple[Site, Site]) -> None:
     topic = f"strange-{uuid.uuid4().hex}"
-    AdminClient({"bootstrap.servers": kafka.servers}).create_topics([NewTopic(topic, 1)])[topic].result(30)
+    admin = AdminClient({"bootstrap.servers": kafka.servers})
+    admin.create_topics([NewTopic(topic, 1)])[topic].result(30)
     schema = json.dumps({"type": "record", "name": "S", "fields": [{"name": "x", "type": ["null", "long"]}]})
     context = SerializationContext(topic, MessageField.VALUE)
     producer = Producer({"bootstrap.servers": kafka.servers, "acks": "all"})
