@@ -173,7 +173,8 @@ def due(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
     found = [
         {
             "thing": row["thing_id"], "place": row["place_id"], "place_name": "", "line": row["line_id"],
-            "toward": row["toward"], "planned": iso(row["planned"]), "state": "live" if row["expected"] else "silent",
+            "toward": row["toward"], "direction": int(row["toward"] == "Quarry"),
+            "planned": iso(row["planned"]), "state": "live" if row["expected"] else "silent",
             "expected": iso(row["expected"]) if row["expected"] else None,
         }
         for row in rows.to_dicts()
@@ -262,7 +263,7 @@ def plan(lines: int = 4, *, stale: str = "90s", dead: str = "5m", horizon: str =
         window="spots_heard", output="n", horizon=horizon, stale=stale, dead=dead,
         thing_word="vehicle", things_word="vehicles", place_word="stop", line_word="line",
     )  # fmt: skip
-    asked = {"thing": {"type": "string"}, "place": {"type": "string"}}
+    asked = {name: {"type": "string"} for name in ("thing", "place", "before", "ahead")}
     domain = Domain(
         "city",
         "City",
