@@ -119,10 +119,7 @@ def past_document(plan: Plan, map: Map) -> dict[str, Any]:
         summary=f"What moved on {map.title} in a range of time",
         name=f"past_{map.name}",
         tag="Maps",
-        parameters=[
-            *documents.filters(pl.Schema(filters(map, origin))),
-            *(documents.parameter(param) for param in PAST),
-        ],
+        parameters=[*narrowed, *(documents.parameter(param) for param in PAST)],
         schema=schema,
         units=record.units(),
         statuses=(404, 422, 503),
