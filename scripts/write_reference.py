@@ -26,6 +26,7 @@ def pages() -> dict[Path, str]:
         "cli.md": command_line,
         "configuration.md": configuration,
         "http.md": http,
+        "compatible.md": compatible,
         "metrics.md": metrics,
     }
     found = {REFERENCE / name: HEAD + write().rstrip() + "\n" for name, write in writers.items()}
@@ -182,8 +183,30 @@ def kind(schema: dict[str, Any]) -> str:
     return str(schema.get("type") or "/".join(kind(part) for part in schema.get("anyOf", [])) or "any")
 
 
-def description() -> dict[str, Any]:
-    """The server's OpenAPI over a domain that runs in memory."""
+def compatible() -> str:
+    """The routes of the APIs that others have defined."""
+    from wayside.server.compat import CompatibleRoute
+
+    lines = [
+        "# Compatible APIs\n",
+        "Served for clients of Confluent's Schema Registry and REST Proxy (version 2), on every profile. Requests,",
+        'answers and errors are those of Confluent\'s documentation: an error is `{"error_code", "message"}`. How they',
+        "are used: [Avro and the schema registry](../how-to/use-the-schema-registry.md),",
+        "[Kafka REST Proxy clients](../how-to/use-rest-proxy-clients.md).\n",
+    ]
+    found = [each for each in application().router.routes if isinstance(each, CompatibleRoute) and each.meaning]
+    for title, mine in (("Schema registry", True), ("REST Proxy", False)):
+        lines += [f"## {title}\n", "| request | answer |", "|---|---|"]
+        for each in found:
+            if each.path.startswith("/registry") is mine:
+                methods = ", ".join(sorted((each.methods or set()) - {"HEAD"}))
+                lines.append(f"| `{methods} {each.path}` | {each.meaning} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+def application() -> Any:
+    """The server's application over a domain that runs in memory."""
     from wayside.runtime.chosen import domains
     from wayside.runtime.trial import Trial
     from wayside.server.app import create_app
@@ -191,10 +214,14 @@ def description() -> dict[str, Any]:
 
     trial = Trial(*domains(["devices"]))
     services = Services(trial.plan, trial.broker, trial.store, trial.engine, trial.intakes)
-    app = create_app(services)
+    return create_app(services)
+
+
+def description() -> dict[str, Any]:
+    """The server's OpenAPI."""
     from starlette.testclient import TestClient
 
-    with TestClient(app, base_url="http://127.0.0.1") as client:
+    with TestClient(application(), base_url="http://127.0.0.1") as client:
         found: dict[str, Any] = client.get("/openapi.json").json()
     return found
 

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from types import TracebackType
 from typing import Any, ClassVar, Literal
 
@@ -149,14 +148,8 @@ def weather() -> Plan:
 class Site:
     """Everything that runs, and a client for it."""
 
-    def __init__(
-        self,
-        *,
-        limits: Limits | None = None,
-        pages: Path | None = None,
-        hosts: tuple[str, ...] = (),
-        plan: Plan | None = None,
-    ) -> None:
+    def __init__(self, *, limits: Limits | None = None, plan: Plan | None = None, **more: Any) -> None:
+        """`plan` is another one than that of this file; `more` goes to the services."""
         self.limits = limits or Limits()
         self.plan = plan or weather()
         self.broker = MemoryBroker()
@@ -178,8 +171,7 @@ class Site:
             limits=self.limits,
             readiness=lambda: self.reasons,
             version="1.2.3",
-            pages=pages,
-            hosts=hosts,
+            **more,
         )
         self.app = create_app(self.services)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -34,14 +35,13 @@ def quarantined(
     feed: str, topic: str, rejections: Sequence[Rejection], raws: Sequence[bytes], at: datetime
 ) -> pl.DataFrame:
     """Rows of the quarantine topic; `raws` holds the bytes of each rejection, in the same order."""
-    return pl.DataFrame(
-        {
-            "at": [at] * len(raws),
-            "feed": [feed] * len(raws),
-            "topic": [topic] * len(raws),
-            "rule": [rejection.rule for rejection in rejections],
-            "message": [rejection.message for rejection in rejections],
-            "raw": list(raws),
-        },
-        schema=SPEC.schema,
-    )
+    columns: dict[str, list[Any]] = {
+        "at": [at] * len(raws),
+        "feed": [feed] * len(raws),
+        "topic": [topic] * len(raws),
+        "rule": [rejection.rule for rejection in rejections],
+        "message": [rejection.message for rejection in rejections],
+        "raw": list(raws),
+    }
+    # Column by column: a frame made of a dictionary looks at every value first, which doubles the time.
+    return pl.DataFrame([pl.Series(name, columns[name], dtype=dtype) for name, dtype in SPEC.schema.items()])

@@ -61,6 +61,13 @@ def span(value: Any) -> timedelta:
     return found
 
 
+def root_path(value: str) -> str:
+    """A path without a slash at its end; empty for the root. Raises ValueError."""
+    if not re.fullmatch(r"(/[A-Za-z0-9_.-]+)*/?", value) or value.startswith("/v1"):
+        raise ValueError("It is made of letters, digits, dots and dashes between slashes, and leaves /v1 to Wayside")
+    return value.rstrip("/")
+
+
 Span = Annotated[timedelta, BeforeValidator(span)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)]
@@ -81,6 +88,14 @@ class Settings(BaseSettings):
     role: Literal["all", "server", "engine"] = Field(
         "all", description="What this process does: take and answer (`server`), compute (`engine`), or both (`all`)."
     )
+    engine: Literal["embedded", "spark"] = Field(
+        "embedded", description="What runs the plan: this process, or Spark (in the cluster profile, from Kafka)."
+    )
+    spark_master: str = Field("local[*]", description="Where Spark runs its tasks, as Spark's `--master`.")
+    spark_jars: Names = Field(
+        (), description="Jars of Spark's Kafka connector, separated by commas, where Spark does not have them."
+    )
+    spark_config: dict[str, str] = Field({}, description="More of Spark's own settings, as a table.")
     kafka_servers: str = Field(
         "", description="Kafka's `host:port`, several separated by commas; the log is in the data folder when empty."
     )
@@ -95,6 +110,12 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address to listen on. Only this machine's own until there is a login.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     domains: Names = Field((), description="Domains to run, separated by commas; all installed ones when empty.")
+    registry_path: Annotated[str, AfterValidator(root_path)] = Field(
+        "/registry", description="Path below which the schema registry answers; `/` is the root, as Confluent has it."
+    )
+    create_topics: bool = Field(
+        False, description="Let the REST Proxy create topics of plain messages, which no domain declares."
+    )
     simulate: bool = Field(False, description="Start the simulators that the domains declare.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
     log_format: Literal["auto", "console", "json"] = Field(
@@ -229,7 +250,7 @@ def explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     field = Settings.model_fields.get(name)
-    secret = field is not None and (field.annotation is SecretStr or name == "kafka_config")
+    secret = field is not None and (field.annotation is SecretStr or name in ("kafka_config", "spark_config"))
     shown = MASK if secret else repr(first["input"])
     hint = ""
     if name == "port" and "://" in str(first["input"]):

@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+
+pytest.importorskip("psycopg", reason="the extra 'postgres' is not installed")
 
 from bench.generate import chunk
 from tests.equality.job_a import plan_of
@@ -24,6 +27,7 @@ from wayside.broker.kafka import KafkaBroker
 from wayside.broker.kafka.catalog import kafka_name
 from wayside.dataflow import EmbeddedEngine
 from wayside.domain import Plan
+from wayside.hot.postgres.store import PostgresStore
 from wayside.hot.sqlite import SqliteStore
 from wayside.ports import Broker
 from wayside.quarantine import SPEC
@@ -61,20 +65,35 @@ def in_the_laptop(plan: Plan, submit: Submit, folder: Path) -> Rows:
     return rows_of(plan, broker, store, engine)
 
 
-def in_the_cluster(plan: Plan, submit: Submit, folder: Path, kafka: Any, spark: Any, **options: Any) -> Rows:
-    """Kafka, Spark."""
-    prefix = f"{folder.name}-"
-    broker = KafkaBroker(kafka.servers, prefix=prefix)
-    try:
-        with doors(plan, broker) as intakes:
-            submit(intakes)
-        names = {topic: kafka_name(prefix, topic) for topic in plan.topics}
-        store = SqliteStore(folder / "cluster.sqlite")
-        engine = on_spark(plan, broker, spark, store, folder, servers=kafka.servers, names=names, **options)
-        engine.drain()
-        return rows_of(plan, broker, store, engine)
-    finally:
-        broker.close()
+@dataclass(frozen=True)
+class Cluster:
+    """Kafka, Spark, Postgres."""
+
+    kafka: Any
+    spark: Any
+    postgres: Any
+
+    def run(self, plan: Plan, submit: Submit, folder: Path, **options: Any) -> Rows:
+        """What the cluster makes of the same messages."""
+        prefix = f"{folder.name}-"
+        broker = KafkaBroker(self.kafka.servers, prefix=prefix)
+        store = PostgresStore(self.postgres.dsn, schema=folder.name)
+        try:
+            with doors(plan, broker) as intakes:
+                submit(intakes)
+            names = {topic: kafka_name(prefix, topic) for topic in plan.topics}
+            options = {"servers": self.kafka.servers, "names": names, **options}
+            engine = on_spark(plan, broker, self.spark, store, folder, **options)
+            engine.drain()
+            return rows_of(plan, broker, store, engine)
+        finally:
+            store.close()
+            broker.close()
+
+
+@pytest.fixture
+def cluster(kafka: Any, spark: Any, postgres: Any) -> Cluster:
+    return Cluster(kafka, spark, postgres)
 
 
 def in_order(intake: FeedIntake, lines: Sequence[bytes], ids: Sequence[str] | None) -> None:
@@ -84,7 +103,7 @@ def in_order(intake: FeedIntake, lines: Sequence[bytes], ids: Sequence[str] | No
         intake.submit(lines[part], ids=None if ids is None else ids[part]).result(60)
 
 
-def test_job_a(kafka: Any, spark: Any, tmp_path: Path) -> None:
+def test_job_a(cluster: Cluster, tmp_path: Path) -> None:
     plan = plan_of("door", 1)
     lines = [line.rstrip("\n").encode() for line in chunk(0, 200_000)]
     ids = [f"m{number}" for number in range(len(lines))]
@@ -102,7 +121,7 @@ def test_job_a(kafka: Any, spark: Any, tmp_path: Path) -> None:
     assert expected["closed door_rollup"].height > 100_000
     records = sum(expected[name]["rows"].sum() for name in ("closed door_rollup", "open door_rollup"))
     assert records + expected["late door_rollup"].height + expected["quarantine"].height == 200_000
-    assert differences(expected, in_the_cluster(plan, submit, tmp_path, kafka, spark, max_offsets=77_777)) == []
+    assert differences(expected, cluster.run(plan, submit, tmp_path, max_offsets=77_777)) == []
 
 
 def tagged(number: int) -> list[bytes]:
@@ -118,7 +137,7 @@ def tagged(number: int) -> list[bytes]:
     return made
 
 
-def test_tagged_messages(kafka: Any, spark: Any, tmp_path: Path) -> None:
+def test_tagged_messages(cluster: Cluster, tmp_path: Path) -> None:
     plan = Plan.of([domain])
     lines = [*GOLDEN.read_bytes().splitlines(), *tagged(20_000)]
 
@@ -129,12 +148,12 @@ def test_tagged_messages(kafka: Any, spark: Any, tmp_path: Path) -> None:
     assert expected["quarantine"].height > 300
     assert expected["late device_rollup"].height > 100
     assert expected["closed device_rollup"].height > 500
-    assert differences(expected, in_the_cluster(plan, submit, tmp_path, kafka, spark)) == []
+    assert differences(expected, cluster.run(plan, submit, tmp_path)) == []
 
 
 @pytest.mark.realdata
 @pytest.mark.parametrize("hours", [1_500, pytest.param(100_000, marks=pytest.mark.slow)])
-def test_the_air_of_beijing(hours: int, real_data: Path, kafka: Any, spark: Any, tmp_path: Path) -> None:
+def test_the_air_of_beijing(hours: int, real_data: Path, cluster: Cluster, tmp_path: Path) -> None:
     plan = Plan.of([domain])
     files = []
     for file in sorted((real_data / "beijing_air").glob("PRSA_Data_*.csv"))[:2]:
@@ -147,4 +166,4 @@ def test_the_air_of_beijing(hours: int, real_data: Path, kafka: Any, spark: Any,
 
     expected = in_the_laptop(plan, submit, tmp_path)
     assert expected["quarantine"].height > 100
-    assert differences(expected, in_the_cluster(plan, submit, tmp_path, kafka, spark, max_offsets=20_000)) == []
+    assert differences(expected, cluster.run(plan, submit, tmp_path, max_offsets=20_000)) == []

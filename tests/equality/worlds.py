@@ -11,6 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pytest
+
+pytest.importorskip("confluent_kafka", reason="the extra 'kafka' is not installed")
+pytest.importorskip("pyspark", reason="the extra 'spark' is not installed")
+
 from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 

@@ -14,7 +14,7 @@ from pyspark import cloudpickle
 from tests.properties.harness import Case, cases, check, run
 from tests.properties.tasks import TaskEngine
 
-CASES = 300 if os.environ.get("CI") else 60
+CASES = 150 if os.environ.get("CI") else 60
 
 
 def engine(*given: object, **named: object) -> TaskEngine:

@@ -9,6 +9,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from wayside.adapters import UnusableBodyError
@@ -17,8 +18,11 @@ from wayside.adapters.polling import Documents
 from wayside.clock import ManualClock
 from wayside.runtime.trial import Trial
 from wayside_domains.transit import Network, Transit
+from wayside_domains.transit.arrivals import inferred
 from wayside_domains.transit.irish import Reader
+from wayside_domains.transit.matching import enriched
 from wayside_domains.transit.realtime import enhanced, notices, positions, predictions, protobuf, reader
+from wayside_domains.transit.records import VehiclePosition
 
 pytest.importorskip("google.transit.gtfs_realtime_pb2", reason="the extra `transit` is not installed")
 pytestmark = pytest.mark.realdata
@@ -138,3 +142,32 @@ def test_two_hours_of_irish_rail_reconcile(real_data: Path) -> None:
     assert isinstance(newest, datetime)
     assert clock.now() - newest < timedelta(minutes=5)
     print(f"{len(recorded)} documents, {offered} messages, {rejected} kept apart: {dict(reasons)}")
+
+
+def test_arrivals_from_positions_every_30_s_agree_with_those_of_every_2_s(real_data: Path) -> None:
+    """MBTA's own recording says every two seconds where a vehicle stands: that is when it really arrived."""
+    recorded = members(real_data / "mbta_gtfsrt_sequence/mbta_rail_20230508_1200-1300Z_pb.tar.gz", "VehiclePositions/")
+    told = [dict(message) for _, body in recorded for message in reader("x", positions)(body).messages]
+    rows = pl.DataFrame([{**m, "removed": False} for m in told], schema=VehiclePosition.schema())
+    states = enriched(rows.unique(["vehicle_id", "timestamp"], maintain_order=True), lambda _: None)
+    call = ["vehicle_id", "trip_id", "stop_id"]
+    found = inferred(states, lambda _: None).filter(pl.col("event") == "arrival").select(*call, "timestamp")
+
+    path = real_data / "mbta_lamp_rt/RT_VEHICLE_POSITIONS_year=2023_month=5_day=8_hour=12.parquet"
+    dense = pl.scan_parquet(path).filter(pl.col("vehicle.current_status") == "STOPPED_AT")
+    names = ("vehicle.vehicle.id", "vehicle.trip.trip_id", "vehicle.stop_id", "vehicle.timestamp")
+    stood = dense.select(pl.col(name).alias(short) for name, short in zip(names, (*call, "at"), strict=True))
+    real = stood.group_by(call).agg(at=pl.from_epoch(pl.col("at").min(), time_unit="s").dt.replace_time_zone("UTC"))
+    begin, end = states["timestamp"].min(), states["timestamp"].max()
+    assert isinstance(begin, datetime)
+    assert isinstance(end, datetime)
+    edge = timedelta(minutes=2)
+    inner = real.filter(pl.col("at").is_between(begin + edge, end - edge)).collect()
+    both = inner.join(found, on=call)
+    error = (both["timestamp"] - both["at"]).dt.total_seconds().abs()
+    share = both.height / inner.height
+    said = f"median error {error.median():.0f} s, p90 {error.quantile(0.9):.0f} s"
+    print(f"{inner.height} arrivals, {share:.1%} found, {said}")
+    assert inner.height > 500
+    assert share > 0.9
+    assert error.median() < 20

@@ -22,11 +22,14 @@ from wayside.record.base import Record
 from wayside.record.fields import FieldSpec
 from wayside.record.judge import Decoded, validate
 from wayside.record.strict import broken_structure
-from wayside.record.times import parse_seconds, parse_times, whole_seconds
+from wayside.record.times import IMPOSSIBLE, parse_seconds, parse_times, whole_seconds
+from wayside.specs import TIME
 from wayside.values import Rejection
 
 INTEGER = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 WIRE: dict[str, Any] = {"str": str, "int": INTEGER, "float": float, "bool": bool, "time": str | INTEGER | float}
+FEW = 16
+"""Times of fewer lines than this are looked at one by one first: asking Polars costs more."""
 MISSING = re.compile(r"missing required field `([^`]+)`")
 AT = re.compile(r"at `\$\.([^`.\[]+)")
 SYNTAX = Rejection(0, "json.syntax", "The line is not valid JSON.")
@@ -97,6 +100,8 @@ class Decoder:
             for row in rows.filter(bad):
                 refused.setdefault(row, Rejection(row, f"{name}.instant", message))
         good = ~reduce(or_, failed.values())
+        if not good.any():
+            return Decoded(self.record.empty(), rows.clear(), list(refused.values()))
         judged = validate(self.record, frame.filter(good), rows.filter(good), received)
         return Decoded(judged.frame, judged.rows, [*refused.values(), *judged.rejections])
 
@@ -130,6 +135,8 @@ def times(spec: FieldSpec, values: list[Any]) -> tuple[pl.Series, pl.Series | No
     """Instants of a column that may mix text and numbers, and where a given value was no instant."""
     if values and type(values[0]) is int and (column := whole_seconds(values)) is not None:
         return column.alias(spec.name), None
+    if len(values) <= FEW and all(isinstance(value, str) and IMPOSSIBLE(value) for value in values):
+        return pl.Series(spec.name, [None] * len(values), dtype=TIME), pl.Series([True] * len(values))
     try:
         texts = pl.Series(spec.name, values, dtype=pl.String, strict=True)
         column = parse_times(texts, spec.zone)

@@ -5,6 +5,7 @@ Staged by how common a form is: each stage parses only what the stages before it
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import polars as pl
@@ -14,6 +15,8 @@ from wayside.specs import TIME
 ZULU = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%.fZ")
 OFFSET = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%z")
 NAIVE = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
+IMPOSSIBLE = re.compile("[0-9]{4}-(?:(?:00|1[3-9]|[2-9][0-9])-|[0-9]{2}-(?:00|3[2-9]|[4-9][0-9]))").match
+"""The beginning of a text that no form reads: a month or a day that no calendar has."""
 FEW = 1000
 FIRST_SECOND = -62_135_596_800  # 0001-01-01T00:00:00Z: what lies before has no name in most languages
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: more is milliseconds taken for seconds

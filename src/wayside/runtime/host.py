@@ -157,6 +157,8 @@ def services_of(service: Service, limits: Limits) -> Services:
         version=wayside.__version__,
         pages=pages(),
         registry=metrics.REGISTRY,
+        registry_path=service.settings.registry_path,
+        create_topics=service.settings.create_topics,
     )
 
 

@@ -3,6 +3,7 @@
 | | embedded | cluster |
 |---|---|---|
 | log | segments in the data folder | Kafka; the data folder when no servers are named |
+| engine | this process | this process, or Spark |
 | hot store | SQLite in the data folder | PostgreSQL |
 | lake | Delta in the data folder, or at `lake_url` | the same |
 
@@ -12,6 +13,7 @@ A process of the role `server` runs no engine: it follows the commits of the one
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wayside.broker import EmbeddedBroker
@@ -28,6 +30,7 @@ from wayside.runtime.folder import Folder, hold
 from wayside.settings import Settings
 
 if TYPE_CHECKING:
+    from wayside.dataflow.spark import SparkEngine
     from wayside.hot.postgres.store import PostgresStore
 
 PATIENCE = 30.0
@@ -42,6 +45,12 @@ def check(settings: Settings) -> None:
             "The cluster profile needs PostgreSQL.",
             where="postgres_dsn",
             next="Set WAYSIDE_POSTGRES_DSN, like postgresql://user:password@host/database.",
+        )
+    if settings.engine == "spark" and not shared(settings):
+        raise ConfigError(
+            "Spark reads from Kafka.",
+            where="engine",
+            next="Say --profile cluster and set WAYSIDE_KAFKA_SERVERS, or leave the embedded engine.",
         )
     if settings.profile == "embedded":
         named = [name for name in ("kafka_servers", "postgres_dsn") if getattr(settings, name)]
@@ -124,11 +133,31 @@ def postgres(settings: Settings, clock: Clock = SYSTEM) -> PostgresStore:
 
 def engine_of(
     settings: Settings, plan: Plan, broker: Broker, store: HotStore, clock: Clock = SYSTEM
-) -> EmbeddedEngine | ReplicaEngine:
+) -> EmbeddedEngine | ReplicaEngine | SparkEngine:
     """What runs the plan, or follows the process that does."""
     if settings.role == "server":
         return ReplicaEngine(plan, broker, store, clock=clock)
+    if settings.engine == "spark":
+        return spark_engine(settings, plan, broker, store, clock)
     return EmbeddedEngine(plan, broker, store, clock=clock)
+
+
+def spark_engine(settings: Settings, plan: Plan, broker: Broker, store: HotStore, clock: Clock) -> SparkEngine:
+    """Spark in front of the same Kafka. Raises MissingExtraError."""
+    from wayside.broker.kafka.catalog import kafka_name
+    from wayside.dataflow.spark import KafkaSource, SparkEngine, session
+
+    names = {topic: kafka_name(settings.kafka_prefix, topic) for topic in plan.topics}
+    jars = [Path(jar) for jar in settings.spark_jars]
+    return SparkEngine(
+        plan,
+        broker,
+        store,
+        source=KafkaSource(settings.kafka_servers, names=names),
+        sessions=lambda: session(settings.spark_master, jars=jars, options=settings.spark_config),
+        checkpoints=settings.data_dir / "spark",
+        clock=clock,
+    )
 
 
 def lake_of(settings: Settings, folder: Folder, clock: Clock = SYSTEM, *, read_only: bool = False) -> DeltaLake:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -118,7 +119,13 @@ def content_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def route(context: Context, api: Api, method: str, path: str, answer: Answer) -> Route:
+class CompatibleRoute(Route):
+    """A route of an API that others have defined and described: `meaning` says in a few words what it answers."""
+
+    meaning = ""
+
+
+def route(context: Context, api: Api, method: str, path: str, answer: Answer) -> CompatibleRoute:
     """One route. What the answer returns is JSON, null is no content; whatever fails is told in the API's form."""
 
     async def handle(request: Request) -> Response:
@@ -133,10 +140,12 @@ def route(context: Context, api: Api, method: str, path: str, answer: Answer) ->
             return found
         return Response(status_code=204) if found is None else Response(orjson.dumps(found), media_type=api.media)
 
-    return Route(path, handle, methods=[method], include_in_schema=False)
+    made = CompatibleRoute(path, handle, methods=[method], include_in_schema=False)
+    made.meaning = inspect.getdoc(answer) or ""
+    return made
 
 
-def rest_of(context: Context, api: Api, prefix: str) -> list[Route]:
+def rest_of(context: Context, api: Api, prefix: str) -> list[CompatibleRoute]:
     """Everything else under a prefix: nothing is there."""
 
     async def nothing(asked: Asked) -> NoReturn:

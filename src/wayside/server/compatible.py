@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from starlette.routing import Route
-
+from wayside.server.compat import CompatibleRoute
 from wayside.server.operations import Context
 from wayside.server.registry.declared import register_declared
 from wayside.server.registry.routes import registry_routes
@@ -13,9 +12,9 @@ from wayside.server.registry.store import SchemaStore
 from wayside.server.restproxy.routes import proxy_routes
 
 
-def routes(context: Context) -> list[Route]:
+def routes(context: Context) -> list[CompatibleRoute]:
     """All of them."""
     services = context.services
     first = functools.partial(register_declared, plan=services.plan)
     store = SchemaStore(services.broker, services.clock, first=first)
-    return [*registry_routes(context, store, services.registry_path.rstrip("/")), *proxy_routes(context, store)]
+    return [*registry_routes(context, store, services.registry_path), *proxy_routes(context, store)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +23,7 @@ from wayside.dataflow.spark.source import EARLIEST, Source
 from wayside.dataflow.spark.stages import Runner, micro_batch, pieces_of, run_again, stages
 from wayside.dataflow.steps import Effects
 from wayside.domain import Plan
-from wayside.errors import NotFoundError, WaysideError
+from wayside.errors import DiskFullError, NotFoundError, StorageFailedError, WaysideError
 from wayside.ports import Broker, HotStore
 from wayside.values import NodeStatus, Position
 
@@ -61,6 +62,8 @@ class SparkEngine:
         self.lock = threading.RLock()
         self.stopping = threading.Event()
         self.thread: threading.Thread | None = None
+        self.failure: BaseException | None = None
+        self.cause: Exception | None = None
         self.fresh = False
         self.loaded = False
 
@@ -79,7 +82,7 @@ class SparkEngine:
         if self.thread is not None:
             self.thread.join()
             self.thread = None
-        if self.loaded and self.ledger.positions:
+        if self.failure is None and self.loaded and self.ledger.positions:
             with self.lock:
                 self.ledger.commit(Effects(), snapshot=True)
 
@@ -121,13 +124,17 @@ class SparkEngine:
                     self.recover()
                 self._run(self._query(available_now=False))
             except Exception as error:  # whatever failed, the store is whole; say so and try again
-                self.loaded = False
+                cause, self.cause, self.loaded = self.cause or error, None, False
+                if hopeless(cause):
+                    self.failure = cause
+                    log.critical("engine stopped: the process must start again", error=first_line(cause))
+                    return
                 # A query that got nowhere may have a checkpoint that cannot be used.
                 self.fresh = self.ledger.sequence == before
                 wait = 0.2 if self.ledger.sequence > before else min(wait * 2, LONGEST_WAIT)
-                log.error("query failed; trying again from the store", error=first_line(error), seconds=wait)
+                log.error("query failed; trying again from the store", error=first_line(cause), seconds=wait)
                 for node in self.ledger.board.nodes.values():
-                    node.last_error = first_line(error)
+                    node.last_error = first_line(cause)
                 self.stopping.wait(wait)
 
     def _run(self, query: Any) -> None:
@@ -162,6 +169,8 @@ class SparkEngine:
         if known and not self.fresh and (self.checkpoints / known / "metadata").is_file():
             return str(known)
         self.fresh = False
+        for old in self.checkpoints.glob("*/metadata"):  # of queries that nobody will go on with
+            shutil.rmtree(old.parent, ignore_errors=True)
         return uuid.uuid4().hex
 
     def _lost(self, at: Position, records: int) -> None:
@@ -185,7 +194,11 @@ class SparkEngine:
             if not self.loaded:
                 raise WaysideError("The engine has not recovered from its last failure.")
             self.loaded = False  # until it is committed, what is in memory is worth nothing
-            rows = self._apply(messages, {"query": query, "batch": batch})
+            try:
+                rows = self._apply(messages, {"query": query, "batch": batch})
+            except Exception as error:  # Spark ends the query, and of the error only its text comes back
+                self.cause = error
+                raise
             self.loaded = True
             return rows
 
@@ -266,6 +279,13 @@ class SparkEngine:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` after each commit, in order; returns the function that ends it."""
         return self.ledger.listeners.subscribe(listener)
+
+
+def hopeless(error: BaseException) -> bool:
+    """Whether only a new process helps: the store's disk has failed, or Spark's own process is gone."""
+    if isinstance(error, StorageFailedError):
+        return not isinstance(error, DiskFullError)
+    return isinstance(error, ConnectionError) or type(error).__name__ == "Py4JNetworkError"
 
 
 def first_line(error: BaseException) -> str:

@@ -41,11 +41,12 @@ class Source(Protocol):
 class KafkaSource:
     """Topics of a Kafka cluster.
 
-    `options` are those of Spark's Kafka source, `names` those of topics on Kafka where they are called otherwise there.
+    `max_offsets` bounds the messages of a micro-batch, and with it the memory of tasks; `options` are those of Spark's
+    Kafka source, `names` those of topics on Kafka where they are called otherwise there.
     """
 
     servers: str
-    max_offsets: int | None = None
+    max_offsets: int | None = 1_000_000
     options: Mapping[str, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 

@@ -197,6 +197,10 @@ class Readers:
             connection.close()
 
 
+HANDOVER = 2_000
+"""Milliseconds that a writer waits for the lock of one before it: the server hears of a closed connection later."""
+
+
 class Writer:
     """The connection that writes. While it lives, no other process writes the same schema."""
 
@@ -213,11 +217,14 @@ class Writer:
         if self._connection is not None and alive(self._connection):
             return self._connection
         self.drop()
-        made = self._server.connect("-c statement_timeout=0 -c client_min_messages=warning")
-        found = made.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 1))", (self._schema,)).fetchone()
-        if found is None or not found[0]:
+        made = self._server.connect(f"-c statement_timeout=0 -c client_min_messages=warning -c lock_timeout={HANDOVER}")
+        try:
+            made.execute("SELECT pg_advisory_lock(hashtextextended(%s, 1))", (self._schema,))
+            made.execute("SET lock_timeout = 0")
+        except self._server.psycopg.errors.LockNotAvailable as error:
             made.close()
-            raise self._server.away(f"Another engine writes the schema {self._schema!r}; this one waits for its end.")
+            why = f"Another engine writes the schema {self._schema!r}; this one waits for its end."
+            raise self._server.away(why) from error
         self._connection = made
         return made
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from starlette.responses import Response
-from starlette.routing import Route
 
-from wayside.server.compat import Api, Asked, RefusalError, rest_of, route
+from wayside.server.compat import Api, Asked, CompatibleRoute, RefusalError, rest_of, route
 from wayside.server.operations import Context
 from wayside.server.registry import refusals, rules
 from wayside.server.registry.settings import setting_routes
@@ -45,6 +44,7 @@ class Registry:
     # -- subjects ------------------------------------------------------------------------------------------------------
 
     async def subjects(self, asked: Asked) -> Any:
+        """Names of the subjects; `deleted`, `deletedOnly`, `subjectPrefix`."""
         deleted, only, prefix = asked.flag("deleted"), asked.flag("deletedOnly"), asked.text("subjectPrefix")
 
         def question(state: State) -> list[str]:
@@ -56,6 +56,7 @@ class Registry:
         return await self.ask(question)
 
     async def lookup(self, asked: Asked) -> Any:
+        """The version of a subject that has the schema of the body; `deleted`."""
         subject, deleted = asked.part("subject"), asked.flag("deleted")
         text = await schema_of(asked)
 
@@ -65,11 +66,13 @@ class Registry:
         return await self.ask(question)
 
     async def delete_subject(self, asked: Asked) -> Any:
+        """Delete all versions softly; with `permanent` for good, which needs the soft one before."""
         return await self.change(rules.delete_subject(asked.part("subject"), permanent=asked.flag("permanent")))
 
     # -- versions ------------------------------------------------------------------------------------------------------
 
     async def versions(self, asked: Asked) -> Any:
+        """The numbers of a subject's versions; `deleted`, `deletedOnly`."""
         subject, deleted, only = asked.part("subject"), asked.flag("deleted"), asked.flag("deletedOnly")
 
         def question(state: State) -> list[int]:
@@ -81,28 +84,34 @@ class Registry:
         return await self.ask(question)
 
     async def register(self, asked: Asked) -> Any:
+        """Register a schema as the newest version; the answer has its id."""
         text = await schema_of(asked)
         found = await self.change(rules.register(asked.part("subject"), text))
         return {"id": found.id}
 
     async def version(self, asked: Asked) -> Any:
+        """One version, or `latest`: subject, version, id, schema; `deleted`."""
         subject, number = asked.part("subject"), rules.version_number(asked.part("version"))
         deleted = asked.flag("deleted")
         return await self.ask(lambda state: shown(state, subject, rules.find(state, subject, number, deleted=deleted)))
 
     async def version_schema(self, asked: Asked) -> Any:
+        """The schema of one version, bare."""
         found = await self.version(asked)
         return Response(found["schema"], media_type=API.media)
 
     async def referenced_by(self, asked: Asked) -> Any:
+        """Schemas that refer to this one: none, there are no references."""
         await self.version(asked)
         return []
 
     async def delete_version(self, asked: Asked) -> Any:
+        """Delete one version; with `permanent` for good."""
         number = rules.version_number(asked.part("version"))
         return await self.change(rules.delete_version(asked.part("subject"), number, permanent=asked.flag("permanent")))
 
     async def compatible(self, asked: Asked) -> Any:
+        """Whether a schema could follow a version, or those that the level names; `verbose` tells why not."""
         subject, text = asked.part("subject"), await schema_of(asked)
         named = asked.request.path_params.get("version")
         number = None if named is None else rules.version_number(named)
@@ -118,9 +127,11 @@ class Schemas:
         self.ask = registry.ask
 
     async def types(self, asked: Asked) -> Any:
+        """The kinds of schema: AVRO."""
         return ["AVRO"]
 
     async def schemas(self, asked: Asked) -> Any:
+        """All versions of all subjects; `subjectPrefix`, `latestOnly`, `deleted`."""
         prefix, deleted, latest = asked.text("subjectPrefix"), asked.flag("deleted"), asked.flag("latestOnly")
 
         def question(state: State) -> list[dict[str, Any]]:
@@ -134,17 +145,21 @@ class Schemas:
         return await self.ask(question)
 
     async def schema(self, asked: Asked) -> Any:
+        """The schema of an id."""
         number = schema_id(asked)
         return {"schema": await self.ask(lambda state: text_of(state, number))}
 
     async def schema_text(self, asked: Asked) -> Any:
+        """The schema of an id, bare."""
         number = schema_id(asked)
         return Response(await self.ask(lambda state: text_of(state, number)), media_type=API.media)
 
     async def schema_subjects(self, asked: Asked) -> Any:
+        """Subjects that have the schema; `deleted`."""
         return list(dict.fromkeys(subject for subject, _ in await self.places(asked)))
 
     async def schema_versions(self, asked: Asked) -> Any:
+        """Subjects and versions that have the schema; `deleted`."""
         return [{"subject": subject, "version": each.version} for subject, each in await self.places(asked)]
 
     async def places(self, asked: Asked) -> list[tuple[str, Version]]:
@@ -190,7 +205,7 @@ async def schema_of(asked: Asked) -> str:
     return await asked.context.workers.run(rules.schema_text, text)
 
 
-def registry_routes(context: Context, store: SchemaStore, prefix: str) -> list[Route]:
+def registry_routes(context: Context, store: SchemaStore, prefix: str) -> list[CompatibleRoute]:
     """All routes under `prefix`, which is empty or starts with a slash."""
     registry = Registry(context, store)
     schemas = Schemas(registry)

@@ -22,6 +22,7 @@ def level_routes(ask: Ask, change: Make) -> list[tuple[str, str, Answer]]:
     """Compatibility levels."""
 
     async def get_level(asked: Asked) -> Any:
+        """The compatibility level; of a subject only if it has its own, or with `defaultToGlobal`."""
         subject = asked.request.path_params.get("subject", "")
         lax = asked.flag("defaultToGlobal")
 
@@ -33,10 +34,12 @@ def level_routes(ask: Ask, change: Make) -> list[tuple[str, str, Answer]]:
         return {"compatibilityLevel": await ask(question)}
 
     async def put_level(asked: Asked) -> Any:
+        """Set the compatibility level."""
         wanted = (await asked.members()).get("compatibility")
         return {"compatibility": await change(rules.set_level(subject_of(asked), wanted))}
 
     async def delete_level(asked: Asked) -> Any:
+        """Take the level away: that of all holds, or BACKWARD."""
         return {"compatibilityLevel": await change(rules.unset_level(subject_of(asked)))}
 
     return [
@@ -50,6 +53,7 @@ def mode_routes(ask: Ask, change: Make) -> list[tuple[str, str, Answer]]:
     """Modes; that of all subjects can be changed, and not be taken away."""
 
     async def get_mode(asked: Asked) -> Any:
+        """The mode; of a subject only if it has its own, or with `defaultToGlobal`."""
         subject = asked.request.path_params.get("subject", "")
         lax = asked.flag("defaultToGlobal")
 
@@ -61,10 +65,12 @@ def mode_routes(ask: Ask, change: Make) -> list[tuple[str, str, Answer]]:
         return {"mode": await ask(question)}
 
     async def put_mode(asked: Asked) -> Any:
+        """Set the mode: READWRITE, READONLY or READONLY_OVERRIDE."""
         wanted = (await asked.members()).get("mode")
         return {"mode": await change(rules.set_mode(subject_of(asked), wanted))}
 
     async def delete_mode(asked: Asked) -> Any:
+        """Take the subject's mode away."""
         return {"mode": await change(rules.unset_mode(subject_of(asked)))}
 
     return [

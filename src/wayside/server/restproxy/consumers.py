@@ -56,6 +56,7 @@ class Consumers:
         return self.groups.find(asked.part("group"), asked.part("instance"))
 
     async def create(self, asked: Asked) -> Any:
+        """A new consumer of a group; the answer has its address."""
         group, given = asked.part("group"), await asked.body() or {}
         config = config_of(given)
         name = given.get("name") or f"rest-consumer-{uuid.uuid4()}"
@@ -69,10 +70,12 @@ class Consumers:
         }
 
     async def end(self, asked: Asked) -> None:
+        """End a consumer."""
         consumer = self.found(asked)
         await self.context.workers.run(self.groups.end, consumer)
 
     async def subscribe(self, asked: Asked) -> None:
+        """Read topics, named or by pattern, together with the others of the group."""
         consumer, given = self.found(asked), await asked.members()
         topics, pattern = given.get("topics"), given.get("topic_pattern")
         if (topics is None) == (pattern is None):
@@ -85,21 +88,26 @@ class Consumers:
         await self.context.workers.run(self.groups.subscribe, consumer, names, pattern)
 
     async def subscription(self, asked: Asked) -> Any:
+        """The topics that it subscribes to."""
         return {"topics": sorted(self.groups.topics_of(self.found(asked)))}
 
     async def unsubscribe(self, asked: Asked) -> None:
+        """Read nothing more."""
         await self.context.workers.run(self.groups.unsubscribe, self.found(asked))
 
     async def assign(self, asked: Asked) -> None:
+        """Read these partitions, whoever else does."""
         consumer = self.found(asked)
         places = [self.exists(place) for place, _ in entries(await asked.members(), "partitions")]
         await self.context.workers.run(self.groups.assign, consumer, places)
 
     async def assignments(self, asked: Asked) -> Any:
+        """The partitions that it reads."""
         found = self.found(asked).assigned
         return {"partitions": [{"topic": topic, "partition": number} for topic, number in found]}
 
     async def records(self, asked: Asked) -> Any:
+        """The next records; `timeout` in milliseconds, `max_bytes`."""
         consumer = self.found(asked)
         check_accept(asked.request, consumer.config.format)
         seconds = number_of(asked.text("timeout"), "timeout", consumer.config.wait * 1000) / 1000
@@ -131,12 +139,14 @@ def position_answers(consumers: Consumers) -> list[tuple[str, str, Answer]]:
     groups, run = consumers.groups, consumers.context.workers.run
 
     async def seek(asked: Asked) -> None:
+        """Go on at these offsets."""
         consumer = consumers.found(asked)
         for place, entry in entries(await asked.members(), "offsets"):
             consumer.positions[consumers.assigned(consumer, place)] = offset_of(entry)
 
     def to_edge(edge: str) -> Answer:
         async def move(asked: Asked) -> None:
+            """Go on at the beginning, or at the end, of these partitions."""
             consumer = consumers.found(asked)
             for place, _ in entries(await asked.members(), "partitions"):
                 topic, number = groups.in_log(consumers.assigned(consumer, place))
@@ -157,6 +167,7 @@ def offset_answers(consumers: Consumers) -> list[tuple[str, str, Answer]]:
     groups, run = consumers.groups, consumers.context.workers.run
 
     async def commit(asked: Asked) -> None:
+        """Commit offsets, or everything that was returned."""
         consumer, given = consumers.found(asked), await asked.body() or {}
         if not isinstance(given, dict):
             raise refusals.invalid("The body must be a JSON object.")
@@ -174,6 +185,7 @@ def offset_answers(consumers: Consumers) -> list[tuple[str, str, Answer]]:
             refusals.translate(error)
 
     async def committed(asked: Asked) -> Any:
+        """What the group has committed; the partitions are in the body."""
         consumer, given = consumers.found(asked), await asked.body()
         places = [consumers.exists(place) for place, _ in entries(given or {}, "partitions")] or consumer.assigned
         known = await run(groups.committed, consumer, places)

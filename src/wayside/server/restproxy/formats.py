@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal, get_args
 
 import orjson
@@ -19,8 +19,9 @@ from starlette.requests import Request
 from wayside.record import Record
 from wayside.server.compat import RefusalError, content_type
 from wayside.server.restproxy import refusals
-from wayside.wire import avro
+from wayside.wire import avro, json
 from wayside.wire.avrojson import to_json
+from wayside.wire.keys import message_keys
 from wayside.wire.nodes import AvroError, parse
 
 Format = Literal["binary", "json", "avro"]
@@ -64,36 +65,13 @@ def declared_rows(frame: pl.DataFrame, record: type[Record], format: Format) -> 
     """Key and value of each row, as JSON."""
     if format == "avro":
         return avro_rows(frame, record)
-    rows = plain_rows(frame)
-    keys = [key_of(row, record) for row in rows]
-    if format == "json":
-        return list(zip(keys, rows, strict=True))
-    return [(coded(key_bytes(key)), coded(orjson.dumps(row))) for key, row in zip(keys, rows, strict=True)]
-
-
-def plain_rows(frame: pl.DataFrame) -> list[dict[str, Any]]:
-    """Rows as one would post them: instants in ISO 8601 with microseconds, floats that are no numbers by name."""
-    times = [
-        pl.col(name).dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6fZ")
-        for name, dtype in frame.schema.items()
-        if isinstance(dtype, pl.Datetime)
-    ]
-    rows = frame.with_columns(times).to_dicts()
-    for name in frame.select(pl.selectors.float()).columns:
-        for at in frame.select(pl.col(name).is_finite().not_().fill_null(False)).to_series().arg_true().to_list():
-            rows[at][name] = {"inf": "Infinity", "-inf": "-Infinity"}.get(str(rows[at][name]), "NaN")
-    return rows
-
-
-def key_of(row: dict[str, Any], record: type[Record]) -> Any:
-    """The key of a row."""
-    values = [row[name] for name in record.key]
-    return values[0] if len(values) == 1 else (values or None)
-
-
-def key_bytes(key: Any) -> bytes | None:
-    """A key as a message has it: a text as it is, anything else as JSON."""
-    return None if key is None else (key.encode() if isinstance(key, str) else orjson.dumps(key))
+    values = json.encode(frame)
+    keys: Sequence[bytes | None] = message_keys(frame, record.key) or [None] * frame.height
+    if format == "binary":
+        return list(zip(map(coded, keys), map(coded, values), strict=True))
+    text = len(record.key) == 1 and record.fields[record.key[0]].kind == "str"
+    shown = [None if key is None else key.decode() if text else orjson.Fragment(key) for key in keys]
+    return list(zip(shown, map(orjson.Fragment, values), strict=True))
 
 
 def avro_rows(frame: pl.DataFrame, record: type[Record]) -> list[tuple[Any, Any]]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.routing import Route
-
 from wayside.errors import WaysideError
-from wayside.server.compat import Api, Asked, rest_of, route
+from wayside.server.compat import Api, Asked, CompatibleRoute, rest_of, route
 from wayside.server.operations import Context
 from wayside.server.registry.store import SchemaStore
 from wayside.server.restproxy import produce, refusals
@@ -31,27 +29,34 @@ class Topics:
         self.producer = produce.Producer(context)
 
     async def names(self, asked: Asked) -> Any:
+        """Names of the topics."""
         return await self.context.workers.run(self.targets.names)
 
     async def brokers(self, asked: Asked) -> Any:
+        """The brokers: always one."""
         return {"brokers": [0]}
 
     async def topic(self, asked: Asked) -> Any:
+        """A topic with its settings and partitions."""
         target = await self.found(asked)
         return {"name": target.name, "configs": configs(target), "partitions": partitions(target)}
 
     async def partitions(self, asked: Asked) -> Any:
+        """The partitions of a topic."""
         return partitions(await self.found(asked))
 
     async def partition(self, asked: Asked) -> Any:
+        """One partition."""
         return partitions(await self.found(asked))[await self.number(asked)]
 
     async def offsets(self, asked: Asked) -> Any:
+        """The first kept and the next offset of a partition."""
         target, number = await self.found(asked), await self.number(asked)
         info = (await self.context.workers.run(self.context.services.broker.partitions, target.topic))[number]
         return {"beginning_offset": info.start, "end_offset": info.end}
 
     async def produce(self, asked: Asked) -> Any:
+        """Produce records; each has its own place or error in the answer."""
         format, run = produced(asked.request), self.context.workers.run
         body = await asked.members()
         produce.bounded(body, self.context.services.limits.batch_records)
@@ -92,7 +97,7 @@ def configs(target: Target) -> dict[str, str]:
     }
 
 
-def proxy_routes(context: Context, store: SchemaStore) -> list[Route]:
+def proxy_routes(context: Context, store: SchemaStore) -> list[CompatibleRoute]:
     """All routes."""
     services = context.services
     targets = Targets(services)
