@@ -33,6 +33,8 @@ from wayside.record import Record
 from wayside.record import field as of
 
 EARTH = 6_371_008.8
+SPEED = 12.0
+"""Metres per second of everything that moves."""
 MIDDLE = (-71.06, 42.36)
 COLOURS = {"red": "#c8312b", "blue": "#2457a8", "green": "#3f8f5a", "orange": "#df8a2e"}
 NAMES = ["Harbor St", "Central", "Mill Bridge", "Quarry", "North Mills", "Oak Hill", "Ferry Point", "College"]
@@ -173,7 +175,8 @@ def due(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
     found = [
         {
             "thing": row["thing_id"], "place": row["place_id"], "place_name": "", "line": row["line_id"],
-            "toward": row["toward"], "planned": iso(row["planned"]), "state": "live" if row["expected"] else "silent",
+            "toward": row["toward"], "direction": int(row["toward"] == "Quarry"),
+            "planned": iso(row["planned"]), "state": "live" if row["expected"] else "silent",
             "expected": iso(row["expected"]) if row["expected"] else None,
         }
         for row in rows.to_dicts()
@@ -181,7 +184,7 @@ def due(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
     return Answer(200, {"rows": found, "basis": "schedule plus present delay"})
 
 
-def fixes(found: list[Route], things: int, at: datetime, speed: float = 12.0) -> list[dict[str, Any]]:
+def fixes(found: list[Route], things: int, at: datetime, speed: float = SPEED) -> list[dict[str, Any]]:
     """Where every thing is at an instant: back and forth along its line at a steady pace."""
     rows = []
     for number in range(things):
@@ -210,7 +213,7 @@ def calls(found: list[Route], things: int, at: datetime) -> list[dict[str, Any]]
     for row, r in zip(fixes(found, things, at), [found[n % len(found)] for n in range(things)], strict=True):
         first = int(row["next_place"].rsplit("-", 1)[1])
         for step in range(first, min(9, first + 4)):
-            due = at + timedelta(seconds=(r.length * step / 8 - row["along"]) / 12)
+            due = at + timedelta(seconds=(r.length * step / 8 - row["along"]) / SPEED)
             rows.append(
                 {
                     "thing_id": row["thing_id"], "place_id": f"{r.line}-{step}", "at": iso(at),
@@ -262,7 +265,7 @@ def plan(lines: int = 4, *, stale: str = "90s", dead: str = "5m", horizon: str =
         window="spots_heard", output="n", horizon=horizon, stale=stale, dead=dead,
         thing_word="vehicle", things_word="vehicles", place_word="stop", line_word="line",
     )  # fmt: skip
-    asked = {"thing": {"type": "string"}, "place": {"type": "string"}}
+    asked = {name: {"type": "string"} for name in ("thing", "place", "before", "ahead")}
     domain = Domain(
         "city",
         "City",

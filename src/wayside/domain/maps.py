@@ -72,8 +72,9 @@ class Fact:
 class Calls:
     """What is planned and expected where: an endpoint of the domain that is asked with `?thing=` or `?place=`.
 
-    It answers `{"rows": [...], "basis": text}`; each row has `thing`, `place`, `place_name`, `line`, `toward`,
-    `planned` and `expected` (instants or null) and `state` (`live`, `silent`, `planned`, `gone`, ...). `basis` says in
+    At a place `before` and `ahead` say how many minutes around now are wanted. It answers `{"rows": [...], "basis":
+    text}`; each row has `thing`, `place`, `place_name`, `line`, `toward`, `direction` (0, 1 or null), `planned` and
+    `expected` (instants or null) and `state` (`live`, `stale`, `silent`, `planned` or `departed`). `basis` says in
     words what an expected time rests on. `title` heads the list on a thing's card, `board` that on a place's.
     """
 

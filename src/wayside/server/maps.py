@@ -74,11 +74,12 @@ def operations(context: Context) -> Operations:
 
     async def get_past(request: Request) -> Response:
         map = find(services.plan, request.path_params["map"])
-        origin, format, given = source(services.plan, map), frames.wanted(request), read(request, PAST)
+        origin, format = source(services.plan, map), frames.wanted(request)
+        given = read(request, PAST, filters(map, origin))
         start, end = span(services, given)
 
         def ask() -> pl.DataFrame:
-            rows = readings(services, origin, (start, end), {})
+            rows = readings(services, origin, (start, end), given.where)
             return thinned(rows.select(map.columns()), map, given["every"])
 
         rows = await context.workers.run(ask)
@@ -94,6 +95,12 @@ def operations(context: Context) -> Operations:
     return [Operation("GET", "/v1/maps/{map}/past", get_past, written)]
 
 
+def filters(map: Map, origin: Source) -> dict[str, pl.DataType]:
+    """The columns by which the past can be narrowed: the thing, and its line."""
+    schema = origin.flow.record.schema()
+    return {name: schema[name] for name in (map.thing, map.line) if name}
+
+
 def thinned(rows: pl.DataFrame, map: Map, every: int) -> pl.DataFrame:
     """The newest row of each thing within each span of so many seconds."""
     if every <= 1 or rows.is_empty():
@@ -104,13 +111,15 @@ def thinned(rows: pl.DataFrame, map: Map, every: int) -> pl.DataFrame:
 
 def past_document(plan: Plan, map: Map) -> dict[str, Any]:
     """The OpenAPI description of one map's past."""
-    record = source(plan, map).flow.record
+    origin = source(plan, map)
+    record = origin.flow.record
     schema = pl.Schema({name: record.schema()[name] for name in map.columns()})
+    narrowed = documents.filters(filters(map, origin))
     return documents.frame_operation(
         summary=f"What moved on {map.title} in a range of time",
         name=f"past_{map.name}",
         tag="Maps",
-        parameters=[documents.parameter(param) for param in PAST],
+        parameters=[*narrowed, *(documents.parameter(param) for param in PAST)],
         schema=schema,
         units=record.units(),
         statuses=(404, 422, 503),

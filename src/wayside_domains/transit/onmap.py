@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from wayside.domain import Answer, Band, Calls, Endpoint, Fact, Lines, Map, Places, Queries, State
-from wayside_domains.transit.boards import DEAD, departures, runs_of
+from wayside_domains.transit.boards import DEAD, Departure, departures, runs_of
 from wayside_domains.transit.endpoints import iso, problem
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.times import anchor, day_of, service_days, text_of
@@ -22,7 +22,7 @@ SETTLED = timedelta(seconds=30)
 """How long a network must have been heard of before any of its trips is called silent."""
 MOST = 500
 NEXT = 12
-AHEAD = timedelta(minutes=90)
+LONGEST = 24 * 60
 BASIS = "timetable and the vehicle's present delay"
 OCCUPANCY = {
     "EMPTY": "empty",
@@ -80,9 +80,13 @@ def endpoints_of(networks: Networks, table: str, name: str) -> list[Endpoint]:
         timetable = networks.timetable(network)
         if timetable is None or timetable.place(stop) is None:
             return problem(404, "Not found", "There is no such stop in that network.")
+        spans = [given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))]
+        if not all(text.isascii() and text.isdigit() and int(text) <= LONGEST for text in spans):
+            return problem(422, "Not a number", f"`before` and `ahead` are whole minutes up to {LONGEST}.")
+        before, ahead = (timedelta(minutes=int(text)) for text in spans)
         runs = runs_of(queries.table(table, {"network": [network]}))
-        rows = board(timetable, stop, queries.now(), runs)
-        return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS})
+        found = departures(timetable, stop, queries.now(), runs, before=before, ahead=ahead)
+        return Answer(200, {"now": iso(queries.now()), "rows": board(timetable, stop, found), "basis": BASIS})
 
     first: dict[str, datetime] = {}
 
@@ -96,7 +100,13 @@ def endpoints_of(networks: Networks, table: str, name: str) -> list[Endpoint]:
         found = [row for timetable in timetables for row in unheard(timetable, now, known)]
         return Answer(200, {"now": iso(now), "rows": found[:MOST]})
 
-    asked = {"thing": {**TEXT, "description": "a vehicle"}, "place": {**TEXT, "description": "network/stop"}}
+    minutes = {"type": "integer", "minimum": 0, "maximum": LONGEST}
+    asked = {
+        "thing": {**TEXT, "description": "a vehicle"},
+        "place": {**TEXT, "description": "network/stop"},
+        "before": {**minutes, "default": 1, "description": "minutes back, at a place"},
+        "ahead": {**minutes, "default": 90, "description": "minutes ahead, at a place"},
+    }
     replies = {200: "calls in the order of their times", 404: "no such stop", 422: "a parameter is missing"}
     return [
         Endpoint("GET", f"/api/{name}/calls", calls, "Next calls of a vehicle, or at a stop", None, asked, replies),
@@ -104,17 +114,15 @@ def endpoints_of(networks: Networks, table: str, name: str) -> list[Endpoint]:
     ]
 
 
-def board(timetable: Timetable, stop: str, now: datetime, runs: Any) -> list[dict[str, Any]]:
+def board(timetable: Timetable, stop: str, found: list[Departure]) -> list[dict[str, Any]]:
     """What leaves a stop, as the map reads it; nothing is expected of what nobody hears."""
-    found = departures(timetable, stop, now, runs, before=timedelta(minutes=1), ahead=AHEAD)
     return [
         {
             "thing": row.vehicle_id, "place": f"{timetable.network}/{stop}", "place_name": None, "line": row.route_id,
-            "toward": row.headsign, "planned": iso(row.planned), "state": row.state,
+            "toward": row.headsign, "direction": row.direction_id, "planned": iso(row.planned), "state": row.state,
             "expected": iso(row.expected) if row.delay is not None else None,
         }
         for row in found
-        if row.state != "departed"
     ]  # fmt: skip
 
 
@@ -139,6 +147,7 @@ def calls_of_vehicle(networks: Networks, state: Mapping[str, Any]) -> list[dict[
             {
                 "thing": state["vehicle_id"], "place": f"{timetable.network}/{stations.get(stop) or stop}",
                 "place_name": place[0] if place else stop, "line": trip.route_id, "toward": trip.headsign,
+                "direction": trip.direction_id,
                 "planned": iso(due), "expected": iso(due + late) if late is not None else None,
                 "state": "live" if late is not None else "planned",
             }

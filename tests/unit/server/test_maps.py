@@ -69,6 +69,12 @@ def test_the_past_can_be_had_with_fewer_rows(city: Site) -> None:
     assert {row[1][14:19] for row in rows} == {"00:40", "01:40"}
 
 
+def test_the_past_can_be_narrowed_to_a_line_or_a_thing(city: Site) -> None:
+    assert {row[0] for row in past(city, 0, 120, line_id="red")} == {"r-1", "r-5", "r-9"}
+    assert len(past(city, 0, 120, thing_id="r-1")) == 6
+    assert city.client.get("/v1/maps/city/past", params={"label": "1700"}).status_code == 422
+
+
 def test_more_rows_than_wanted_are_an_error_that_says_so(city: Site) -> None:
     answer = city.client.get("/v1/maps/city/past", params={"from": iso(NOW), "limit": 10})
     assert answer.status_code == 422

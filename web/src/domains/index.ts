@@ -27,6 +27,15 @@ export function mapPath(domains: readonly Domain[], map: MapInfo): string {
   return first?.name === map.name ? '/map' : `/map/${encodeURIComponent(map.name)}`;
 }
 
+/** Boards of places and pages of lines belong to the first map that has them. */
+export function mapWith(domains: readonly Domain[], what: 'calls' | 'along'): { domain: Domain; map: MapInfo } | null {
+  for (const domain of domains) {
+    const map = domain.maps.find((one) => (what === 'calls' ? one.calls && one.places : one.along));
+    if (map) return { domain, map };
+  }
+  return null;
+}
+
 export function mapAt(domains: readonly Domain[], path: string): { domain: Domain; map: MapInfo } | null {
   for (const domain of domains) {
     const map = domain.maps.find((one) => mapPath(domains, one) === path);

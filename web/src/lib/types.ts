@@ -90,6 +90,7 @@ export interface CallRow {
   place_name: string | null;
   line: string | null;
   toward: string | null;
+  direction: number | null;
   planned: string | null;
   expected: string | null;
   state: string;

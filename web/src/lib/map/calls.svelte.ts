@@ -13,6 +13,7 @@ export interface Call {
   expected: number;
   line: string;
   toward: string;
+  direction: number | null;
   state: string;
 }
 
@@ -37,6 +38,8 @@ export class Calls {
     readonly info: CallsInfo,
     readonly of: 'thing' | 'place',
     readonly id: string,
+    /** Minutes around now, at a place. */
+    readonly span: { before?: number; ahead?: number } = {},
   ) {}
 
   close(): void {
@@ -46,7 +49,7 @@ export class Calls {
 
   async load(): Promise<void> {
     try {
-      const answer = await get<Answer>(this.info.path, { [this.of]: this.id }, this.#abort.signal);
+      const answer = await get<Answer>(this.info.path, { [this.of]: this.id, ...this.span }, this.#abort.signal);
       this.rows = readCalls(answer.rows);
       this.basis = answer.basis;
       this.problem = null;
@@ -64,7 +67,7 @@ export function readCalls(rows: CallRow[]): Call[] {
   return rows
     .map((row) => ({
       thing: row.thing ?? '', place: row.place ?? '', placeName: row.place_name ?? '', planned: instant(row.planned), expected: instant(row.expected),
-      line: row.line ?? '', toward: row.toward ?? '', state: row.state,
+      line: row.line ?? '', toward: row.toward ?? '', direction: row.direction ?? null, state: row.state,
     }))
     .sort((a, b) => due(a) - due(b));
 }

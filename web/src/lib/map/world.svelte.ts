@@ -27,6 +27,13 @@ const TELL = 250;
 const UNSEEN = 10 * SECOND;
 const AGAIN = 10 * 60 * SECOND;
 
+export async function askGeometry(map: MapInfo): Promise<Geometry> {
+  const { lines, places } = map;
+  const ask = (name: string) => get<Features>(`/v1/layers/${segment(name)}`);
+  const [drawn, dots] = await Promise.all([ask(lines.geometry), places ? ask(places.geometry) : null]);
+  return readGeometry(map, drawn, dots);
+}
+
 export class World {
   geometry = $state.raw<Geometry | null>(null);
   problem = $state.raw<Problem | null>(null);
@@ -57,11 +64,9 @@ export class World {
   async open(): Promise<void> {
     clearTimeout(this.#timer);
     try {
-      const { lines, places } = this.map;
-      const ask = (name: string) => get<Features>(`/v1/layers/${segment(name)}`);
-      const [drawn, dots] = await Promise.all([ask(lines.geometry), places ? ask(places.geometry) : null]);
+      const found = await askGeometry(this.map);
       if (this.#closed) return;
-      this.geometry = readGeometry(this.map, drawn, dots);
+      this.geometry = found;
       this.problem = null;
       this.#stream ??= this.#listen();
       void this.#askUnseen();

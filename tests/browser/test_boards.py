@@ -1,0 +1,139 @@
+"""Boards of places and the page of a line: both directions, earlier and later, the diagram, what came by."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from browser.cities import City, moving_city
+from browser.sites import PHONE, ROOT, opened, shot
+from made_city import SPEED, fixes
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+HANDHELD: dict[str, Any] = {"viewport": PHONE, "is_mobile": True, "has_touch": True}
+
+
+@pytest.fixture(scope="module")
+def city() -> Iterator[City]:
+    with moving_city(past=timedelta(minutes=50)) as shown:
+        yield shown
+
+
+def row_texts(page: Page, table: str) -> list[list[str]]:
+    script = "rows => rows.map(row => [...row.cells].map(cell => cell.innerText.trim()))"
+    return list(page.get_by_role("table", name=table).locator("tbody tr").evaluate_all(script))
+
+
+def test_a_board_has_both_directions_with_planned_and_expected(browser: Browser, city: City) -> None:
+    with opened(browser, f"{city.url}/board?place=red-4") as watched:
+        page = watched.page
+        expect(page.get_by_role("heading", level=1, name="North Mills")).to_be_visible(timeout=15_000)
+        expect(page.get_by_role("table", name="To Quarry")).to_be_visible()
+        expect(page.get_by_role("table", name="To College")).to_be_visible()
+        zone = ZoneInfo("America/New_York")
+        rows = [*row_texts(page, "To Quarry"), *row_texts(page, "To College")]
+        answer = city.site.client.get("/api/city/due", params={"place": "red-4"}).json()["rows"]
+        assert len(rows) == len(answer)
+        for due in answer:
+            planned = datetime.fromisoformat(due["planned"]).astimezone(zone)
+            assert any(f"{planned:%H:%M}" in row[1] for row in rows)
+        assert all(re.fullmatch(r"now|left|\d+ min", row[3]) for row in rows)
+        struck = page.locator("section.line s")
+        assert struck.count() > 0
+        shot(page, "board")
+
+
+def test_earlier_and_later_are_asked_for(browser: Browser, city: City) -> None:
+    asked: list[str] = []
+    with opened(browser, "about:blank") as watched:
+        page = watched.page
+        page.on("request", lambda request: asked.append(request.url) if "/due" in request.url else None)
+        page.goto(f"{city.url}/board?place=red-4")
+        page.get_by_role("button", name="Later").click()
+        expect(page.get_by_role("button", name="Now")).to_be_visible()
+        page.get_by_role("button", name="Earlier").click()
+        page.wait_for_function("location.search.includes('before=35') && location.search.includes('ahead=60')")
+        page.wait_for_timeout(500)
+        assert any("before=35" in url and "ahead=60" in url for url in asked)
+        page.get_by_role("button", name="Now").click()
+        expect(page.get_by_role("button", name="Now")).to_have_count(0)
+
+
+def test_a_place_is_found_and_leads_to_the_map(browser: Browser, city: City) -> None:
+    with opened(browser, f"{city.url}/board") as watched:
+        page = watched.page
+        page.get_by_role("searchbox").fill("oak")
+        links = page.locator("section.left li a")
+        expect(links.first).to_contain_text("Oak Hill")
+        links.first.click()
+        expect(page.get_by_role("heading", level=1, name="Oak Hill")).to_be_visible()
+        page.get_by_role("link", name="On the map").click()
+        expect(page.locator("article h1")).to_have_text("Oak Hill")
+        page.get_by_role("link", name=re.compile("^The whole board")).click()
+        expect(page.get_by_role("heading", level=1, name="Oak Hill")).to_be_visible()
+
+
+def test_a_line_shows_when_everything_came_by(browser: Browser, city: City) -> None:
+    with opened(browser, f"{city.url}/lines?line=red&place=red-4") as watched:
+        page = watched.page
+        expect(page.get_by_role("heading", level=1, name="Red line")).to_be_visible(timeout=15_000)
+        expect(page.locator("svg a").first).to_be_attached(timeout=15_000)
+        route = city.routes[0]
+        rows = row_texts(page, "What came by")
+        assert rows
+        # When a thing came by follows from where it is now and its pace.
+        now = datetime.now(UTC)
+        labels = {row["label"]: row for row in fixes(city.routes, city.things, now) if row["line_id"] == "red"}
+        for label, at, _ in rows[:4]:
+            row = labels[label]
+            if row["state"] == "stopped" or row["along"] < route.length / 2:
+                continue
+            passed = now - timedelta(seconds=(row["along"] - route.length / 2) / SPEED)
+            said = passed.astimezone(ZoneInfo("America/New_York"))
+            clock = [int(part) for part in at.split(":")]
+            assert (
+                abs(clock[0] * 3600 + clock[1] * 60 + clock[2] - said.hour * 3600 - said.minute * 60 - said.second) < 5
+            )
+        shares = page.locator("section li .n").all_inner_texts()
+        assert 98 <= sum(int(text.split()[0]) for text in shares) <= 102
+        shot(page, "lines")
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("view", ["/board?place=red-4", "/lines?line=red"])
+def test_nothing_serious_for_axe(browser: Browser, city: City, view: str, theme: Any) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: run 'npm ci' in web/")
+    # Only this context may run what the policy forbids: axe itself.
+    with opened(browser, city.url + view, color_scheme=theme, bypass_csp=True) as watched:
+        page = watched.page
+        expect(page.locator("main table tbody tr").first).to_be_visible(timeout=20_000)
+        page.wait_for_timeout(800)
+        shot(page, f"{view.split('?')[0][1:]}-{theme}")
+        page.evaluate(AXE.read_text())
+        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+        serious = [
+            f"{one['id']} ({one['impact']}): {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
+            for one in found["violations"]
+            if one["impact"] in ("serious", "critical", "moderate")
+        ]
+        assert not serious, "\n".join(serious)
+        watched.forgive("CSP violation")
+
+
+@pytest.mark.parametrize("view", ["/board", "/board?place=red-4", "/lines?line=red"])
+def test_it_fits_a_phone(browser: Browser, city: City, view: str) -> None:
+    with opened(browser, city.url + view, device_scale_factor=2, **HANDHELD) as watched:
+        page = watched.page
+        expect(page.locator("main a").first).to_be_visible(timeout=15_000)
+        page.wait_for_timeout(1_000)
+        shot(page, f"{re.sub('[^a-z]+', '-', view[1:])}-phone")
+        assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
