@@ -286,7 +286,7 @@ def test_nothing_runs_between_a_failed_step_and_the_return_to_the_checkpoint() -
     world.engine.store = Away(world.store)
     world.read(("a", 1, 1), ("a", 2, 1), ("a", 100, 1))
     world.engine.pause = 0.0
-    thread = threading.Thread(target=world.engine._loop)
+    thread = threading.Thread(target=world.engine._loop, daemon=True)
     thread.start()
     until = SYSTEM.monotonic() + 30
     while (at := world.store.checkpoint("engine")) is None or at.positions["readings", 0] < 3:
