@@ -88,6 +88,11 @@ class EmbeddedBroker:
         with _storage(f"topic {spec.name} was not created"):
             self._ask(lambda: self._create(spec))
 
+    def delete(self, topic: str) -> None:
+        """See `Broker.delete`. What is queued for the topic fails. Raises StorageFailedError."""
+        with self._upkeep.paused(), _storage(f"topic {topic} was not deleted"):
+            self._ask(lambda: self._delete(topic))
+
     def topics(self) -> dict[str, TopicSpec]:
         """See `Broker.topics`."""
         return {name: topic.spec for name, topic in sorted(self._topics.items())}
@@ -191,6 +196,11 @@ class EmbeddedBroker:
 
     def _create(self, spec: TopicSpec) -> None:
         self._topics[spec.name] = self._store.create(spec, self._topics.get(spec.name))
+
+    def _delete(self, name: str) -> None:
+        topic = self._topic(name)
+        del self._topics[name]  # first: nobody must find it half deleted
+        self._store.delete(topic)
 
     def _wake(self) -> None:
         with self._changed:
