@@ -38,6 +38,9 @@ class EmbeddedBroker:
     what was acknowledged and cannot be served any more. Raises DataFolderLockedError.
     """
 
+    reader = ReadOnlyBroker
+    """The log of another process, for reading; it takes no lock and may come and go at any time."""
+
     def __init__(
         self,
         folder: Path,
@@ -67,11 +70,6 @@ class EmbeddedBroker:
         self._commit = GroupCommit(self._topics, clock, published=self._wake, make_room=self._upkeep.expire)
         self._queue = AppendQueue(capacity=queue_bytes, gather=gather, clock=clock)
         self._writer = Writer(self._queue, self._commit, self._settle)
-
-    @staticmethod
-    def reader(folder: Path, *, clock: Clock = SYSTEM, files: FileSystem = REAL) -> ReadOnlyBroker:
-        """The log of another process, for reading; it takes no lock and may come and go at any time."""
-        return ReadOnlyBroker(folder, clock=clock, files=files)
 
     @property
     def failure(self) -> WaysideError | None:
