@@ -178,7 +178,10 @@ class Transit:
         ]
 
     def windows(self) -> list[Window]:
-        """Delay by line and by vehicle, each running of a trip as a session, and the calls at stops by line."""
+        """Delay by line and by vehicle, each running of a trip minute by minute, and the calls at stops by line.
+
+        A trip's runs are told apart by their service day. Spans are short, because rows are held until a span closes.
+        """
         on_lines = self.states.where(f"{self.prefix}vehicles_on_lines", pl.col("delay").is_not_null())
         delay, early, late = mean("delay"), minimum("delay"), maximum("delay")
         line, run = (
@@ -196,7 +199,7 @@ class Transit:
                 delay=mean("delay"), speed=mean("speed"),
             ),
             on_lines.window(
-                f"{self.prefix}trip_runs", by=run, gap="15m", lateness=soon,
+                f"{self.prefix}trip_runs", by=run, every="1m", lateness=soon,
                 positions=count(), furthest=maximum("along"), delay=delay, earliest=early, latest=late,
             ),
             self.events.window(
