@@ -172,12 +172,16 @@ def tested_extras() -> list[str]:
 
 
 def install(uv: Path, selection: list[str], target: str, *, with_project: bool) -> None:
-    """Fills an environment from the lock: from the addresses in it, or from this machine's mirror."""
+    """Fills an environment from the lock: from the addresses in it, or from this machine's mirror.
+
+    Bytecode is made at once: where Python keeps none by itself, every start would compile 700 files again.
+    """
     index = bootstrap_uv.mirror()
+    compiled = {"UV_COMPILE_BYTECODE": "1"}
     if index is None:
         # Inexact: an extra that somebody added by hand stays.
         arguments = ["sync", "--frozen", "--inexact", "--python", base_python(), *selection]
-        run_uv(uv, *arguments, UV_PROJECT_ENVIRONMENT=target)
+        run_uv(uv, *arguments, UV_PROJECT_ENVIRONMENT=target, **compiled)
         return
     # The lock's addresses are the public ones; its checksums hold for a mirror's files as well.
     listed = str(SETUP / "requirements.txt")
@@ -185,7 +189,7 @@ def install(uv: Path, selection: list[str], target: str, *, with_project: bool) 
     run_uv(uv, "venv", "--allow-existing", "--python", base_python(), target)
     python = f"{target}/bin/python"
     from_index = {"UV_DEFAULT_INDEX": index}
-    run_uv(uv, "pip", "install", "--python", python, "--require-hashes", "-r", listed, **from_index)
+    run_uv(uv, "pip", "install", "--python", python, "--require-hashes", "-r", listed, **from_index, **compiled)
     if with_project:
         run_uv(uv, "pip", "install", "--python", python, "--no-deps", "--editable", ".", **from_index)
 

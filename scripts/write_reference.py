@@ -39,7 +39,7 @@ def plan() -> Any:
     """The plan of the domains that this repository ships."""
     from wayside.runtime.chosen import chosen_plan
 
-    return chosen_plan(["devices"])
+    return chosen_plan(["devices", "transit"])
 
 
 def with_plan(text: str) -> str:
@@ -212,7 +212,7 @@ def application() -> Any:
     from wayside.server.app import create_app
     from wayside.server.services import Services
 
-    trial = Trial(*domains(["devices"]))
+    trial = Trial(*domains(["devices", "transit"]))
     services = Services(trial.plan, trial.broker, trial.store, trial.engine, trial.intakes)
     return create_app(services)
 

@@ -36,6 +36,7 @@ from wayside.domain import (
     minimum,
 )
 from wayside.hot.memory import MemoryStore
+from wayside.ports import Broker
 from wayside.quarantine import SPEC
 from wayside.record import Record, field
 from wayside.server.app import create_app
@@ -148,11 +149,14 @@ def weather() -> Plan:
 class Site:
     """Everything that runs, and a client for it."""
 
-    def __init__(self, *, limits: Limits | None = None, plan: Plan | None = None, **more: Any) -> None:
-        """`plan` is another one than that of this file; `more` goes to the services."""
+    def __init__(
+        self, *, limits: Limits | None = None, plan: Plan | None = None, broker: Broker | None = None, **more: Any
+    ) -> None:
+        """`plan` is another one than that of this file, `broker` another log than one in memory; `more` goes to the
+        services."""
         self.limits = limits or Limits()
         self.plan = plan or weather()
-        self.broker = MemoryBroker()
+        self.broker: Any = broker or MemoryBroker()
         self.store = MemoryStore()
         for topic in self.plan.topics.values():
             self.broker.create(topic.spec)

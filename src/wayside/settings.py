@@ -122,11 +122,6 @@ class Settings(BaseSettings):
         "auto", description="How to log on stderr; `auto` is console on a terminal and JSON elsewhere."
     )
     lake: bool = Field(True, description="Write bronze, silver and gold Delta tables.")
-    lake_url: str = Field("", description="Where the lake is, like `s3://bucket/path`; the data folder when empty.")
-    lake_endpoint: str = Field("", description="Address of storage that speaks S3 and is not Amazon's.")
-    lake_region: str = Field("us-east-1", description="Region of the lake's bucket.")
-    lake_key: SecretStr = Field(SecretStr(""), description="Access key of the lake's storage.")
-    lake_secret: SecretStr = Field(SecretStr(""), description="Secret that belongs to the lake's access key.")
     lake_every: Span = Field(timedelta(seconds=30), description="Time between two writes to the lake.")
     lake_keep: Span = Field(timedelta(days=400), description="How long the lake keeps rows.")
     hot_keep: Span = Field(timedelta(days=14), description="How long tables keep tombstones, windows and late rows.")

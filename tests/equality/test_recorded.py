@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.equality.job_a import plan_of, recorded
+from tests.equality.job_a import everything, known_places, plan_of, recorded
 from tests.equality.worlds import BareKafka, canonical, copied, differences, embedded, on_spark, rows_of
 from wayside.hot.sqlite import SqliteStore
 
@@ -50,3 +50,19 @@ def test_messages_of_strangers_meet_the_rules_of_the_door(kafka: Any, spark: Any
     for name in ("late strangers_rollup",):  # the refused messages have offsets too
         expected[name], rows[name] = (canonical(each[name].drop("_offset")) for each in (expected, rows))
     assert differences(expected, rows) == []
+
+
+def test_everything_that_a_plan_can_do(kafka: Any, spark: Any, tmp_path: Path) -> None:
+    plan = everything("all", "places", 2)
+    messages = [*known_places("places"), *recorded("all", 2, 60_000)]
+    broker, store, engine = embedded(plan, messages, tmp_path / "embedded", broken=False)
+    expected = rows_of(plan, broker, store, engine)
+    log = BareKafka(kafka.servers, plan)
+    log.produce(copied(broker, plan))
+    found = on_spark(plan, log, spark, SqliteStore(tmp_path / "cluster.sqlite"), tmp_path)
+    found.drain()
+    assert found.stages == [["places"], ["all"]]
+    for name in ("closed all_hops", "late all_hops", "closed all_visits", "late all_visits", "quarantine"):
+        assert expected[name].height > 20, name
+    assert expected["closed all_hops"]["region"].null_count() > 0
+    assert differences(expected, rows_of(plan, log, found.ledger.store, found)) == []

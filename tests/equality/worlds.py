@@ -69,15 +69,15 @@ def prepared(store: HotStore, plan: Plan) -> HotStore:
     return store
 
 
-def appended(broker: Broker, topic: Topic, messages: list[Message], *, piece: int = PIECE) -> None:
-    """Messages into a log of columns, judged at the door as a feed does it; the refused go to quarantine."""
+def appended(broker: Broker, topic: Topic, messages: list[Message], *, broken: bool = True) -> None:
+    """Messages into a log of columns, judged at the door as a feed does it; the refused go to quarantine if wanted."""
     decoder, partitions = BulkDecoder(topic.record), {message.partition for message in messages}
     for partition in sorted(partitions):
         lines = [m.value for m in messages if m.partition == partition and m.topic == topic.name]
-        for start in range(0, len(lines), piece):
-            part = lines[start : start + piece]
+        for start in range(0, len(lines), PIECE):
+            part = lines[start : start + PIECE]
             found = decoder.decode(part, SYSTEM.now())
-            if found.rejections:
+            if found.rejections and broken:
                 raws = [part[rejection.row] for rejection in found.rejections]
                 frame = quarantined(topic.name, topic.name, found.rejections, raws, SYSTEM.now())
                 broker.append(QUARANTINE, frame).result()
@@ -86,14 +86,14 @@ def appended(broker: Broker, topic: Topic, messages: list[Message], *, piece: in
 
 
 def embedded(
-    plan: Plan, messages: list[Message], folder: Path, *, max_rows: int = 400_000
+    plan: Plan, messages: list[Message], folder: Path, *, max_rows: int = 400_000, broken: bool = True
 ) -> tuple[Broker, HotStore, Engine]:
     """Run the plan on the embedded engine."""
     broker = EmbeddedBroker(folder / "log")
     for spec in (*(topic.spec for topic in plan.topics.values()), SPEC):
         broker.create(spec)
     for topic in plan.topics.values():
-        appended(broker, topic, [m for m in messages if m.topic == topic.name])
+        appended(broker, topic, [m for m in messages if m.topic == topic.name], broken=broken)
     store = prepared(SqliteStore(folder / "hot.sqlite"), plan)
     engine = EmbeddedEngine(plan, broker, store, max_rows=max_rows)
     engine.drain()

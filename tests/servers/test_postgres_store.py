@@ -7,10 +7,10 @@ import struct
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
 import psycopg
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cluster.postgres import Postgres
 
 pytestmark = pytest.mark.servers
+T = TypeVar("T")
 SCHEMA = 'Store of "tests"'
 
 
@@ -202,7 +203,7 @@ class TestTheSchema:
         with pytest.raises(UnavailableError, match="Another engine"):
             set_aside(postgres.dsn, schema=SCHEMA)
         store.close()
-        kept = set_aside(postgres.dsn, schema=SCHEMA)
+        kept = eventually(lambda: set_aside(postgres.dsn, schema=SCHEMA))
         assert kept is not None
         assert ask(postgres, f"SELECT count(*) FROM {quoted(kept)}.latest") == [(1,)]
         assert set_aside(postgres.dsn, schema=SCHEMA) is None
@@ -218,7 +219,7 @@ class TestOneWriter:
         with pytest.raises(UnavailableError, match="Another engine"):
             upsert(second_store, row("b", 1, 1))
         store.close()
-        upsert(second_store, row("b", 1, 1))
+        eventually(lambda: upsert(second_store, row("b", 1, 1)))
         second_store.close()
 
     def test_an_engine_that_was_overtaken_commits_nothing(self, store: PostgresStore) -> None:
@@ -301,13 +302,12 @@ class TestAway:
         starting.join()
 
 
-def eventually(work: Any) -> None:
-    """Do it, again and again while the store says that it is away."""
+def eventually(work: Callable[[], T]) -> T:
+    """Do it, again and again while the store says that it is away; the server notices a closed connection later."""
     until = SYSTEM.monotonic() + 30
     while True:
         try:
-            work()
-            return
+            return work()
         except UnavailableError:
             assert SYSTEM.monotonic() < until
             SYSTEM.sleep(0.1)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
 
 def main() -> None:
     """Entry point of the program `wayside`."""
+    # Imports make objects that stay; looking through them again and again is a part of the time to be ready.
+    gc.set_threshold(50_000, 20, 50)
     from wayside.cli.app import run
 
     code = run(sys.argv[1:])

@@ -28,6 +28,8 @@ from wayside.values import Checkpoint, Commit, NodeStatus, Position, Rejection
 log = structlog.get_logger()
 SMALL_STATE = 20_000
 SNAPSHOT_ROWS = 2_000_000
+FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
+"""Seconds until a step that failed is tried again."""
 QUICK = 1_000
 """A micro-batch of fewer rows is followed by a short pause, so that more gathers for the next one."""
 LONGEST_PAUSE = 0.1
@@ -51,7 +53,7 @@ class EmbeddedEngine:
         *,
         clock: Clock = SYSTEM,
         group: str = "engine",
-        max_rows: int = 400_000,
+        max_rows: int = 250_000,
         snapshot_seconds: float = 2.0,
         pause: float = 0.01,
     ) -> None:
@@ -76,6 +78,7 @@ class EmbeddedEngine:
         self.snapshot_at = clock.monotonic()
         self.listeners = Listeners(plan)
         self.failure: BaseException | None = None
+        self.lost = False
         self.thread: threading.Thread | None = None
         self.stopping = threading.Event()
 
@@ -94,26 +97,31 @@ class EmbeddedEngine:
         if self.thread is not None:
             self.thread.join()
             self.thread = None
-        if self.failure is None and self.positions:
+        if self.failure is None and not self.lost and self.positions:
             self._commit(Effects(), snapshot=True)
 
     def _loop(self) -> None:
         """Step until stopped; a failing step is tried again from the last checkpoint, ever more slowly."""
-        wait = 0.2
+        wait = FIRST_WAIT
         while not self.stopping.is_set():
             begun = self.clock.monotonic()
             try:
+                if self.lost:  # the failed step has moved positions and state: nothing may run before they are back
+                    self.recover()
+                    self.lost = False
                 rows = self.step()
-                wait = 0.2
+                wait = self._settled(wait)
             except Exception as error:  # whatever failed, the state on disk is whole; say so and retry
                 if isinstance(error, StorageFailedError) and not isinstance(error, DiskFullError):
                     self.failure = error
                     log.critical("engine stopped: storage failed", error=str(error))
                     return
+                self.lost = True
                 log.error("engine step failed; retrying from the checkpoint", error=str(error), seconds=wait)
-                self._failed(error)
+                for node in self.board.nodes.values():
+                    node.last_error = str(error).splitlines()[0]
                 self.stopping.wait(wait)
-                wait = min(wait * 2, 30.0)
+                wait = min(wait * 2, LONGEST_WAIT)
                 continue
             if not rows:
                 self.broker.wait(self.positions, 0.25)
@@ -122,14 +130,12 @@ class EmbeddedEngine:
             elif rows * 2 < self.max_rows:
                 self.stopping.wait(min(self.clock.monotonic() - begun, LONGEST_PAUSE))
 
-    def _failed(self, error: Exception) -> None:
-        """Show the error on every node and go back to the checkpoint; that may fail for the same reason."""
-        for node in self.board.nodes.values():
-            node.last_error = str(error).splitlines()[0]
-        try:
-            self.recover()
-        except Exception as again:  # the loop comes back here until the store answers
-            log.error("engine cannot read its checkpoint", error=str(again))
+    def _settled(self, wait: float) -> float:
+        """After a step that went well: what was wrong is over, and the next failure is retried soon."""
+        if wait > FIRST_WAIT:
+            for node in self.board.nodes.values():
+                node.last_error = ""
+        return FIRST_WAIT
 
     def recover(self) -> None:
         """Load the last checkpoint and run the rows between its state and its offsets again, without effect."""

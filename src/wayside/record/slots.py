@@ -90,7 +90,7 @@ def value(slot: Slot, text: pl.Expr) -> pl.Expr:
         case "int":
             return pl.when(text.str.contains(WHOLE)).then(text).cast(pl.Int64)
         case "time" if slot.kind == "text":
-            return usual(text)
+            return usual(text, slot.usual)
     number = pl.when(text.str.contains(NUMBER)).then(text).cast(pl.Float64)
     return instants(number) if kind == "time" else number
 

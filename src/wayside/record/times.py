@@ -13,6 +13,8 @@ import polars as pl
 from wayside.specs import TIME
 
 ZULU = ("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%.fZ")
+WHOLE = 20
+"""Length of a text of the first form."""
 OFFSET = ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%d %H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M:%S%.f%z")
 NAIVE = ("%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M")
 IMPOSSIBLE = re.compile("[0-9]{4}-(?:(?:00|1[3-9]|[2-9][0-9])-|[0-9]{2}-(?:00|3[2-9]|[4-9][0-9]))").match
@@ -22,9 +24,12 @@ FIRST_SECOND = -62_135_596_800  # 0001-01-01T00:00:00Z: what lies before has no 
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: more is milliseconds taken for seconds
 
 
-def usual(texts: pl.Expr) -> pl.Expr:
-    """Instants of texts in the most common form, whole seconds with a Z; null for all others."""
-    return zulu(texts, ZULU[0])
+def usual(texts: pl.Expr, size: int = WHOLE) -> pl.Expr:
+    """Instants of texts in the most common form, seconds with a Z; null for all others.
+
+    Only of texts that are not as long as whole seconds, fractions of a second are tried.
+    """
+    return zulu(texts, ZULU[0] if size == WHOLE else ZULU[1])
 
 
 def zulu(texts: pl.Expr, format: str) -> pl.Expr:
@@ -47,7 +52,7 @@ def stages(zone: str | None) -> list[pl.Expr]:
     """All forms but the most common one, in the order in which they are tried."""
     text = pl.col("text")
     local = [placed(text, format, zone) for format in NAIVE] if zone is not None else []
-    return [*(zulu(text, format) for format in ZULU[1:]), *(aware(text, format) for format in OFFSET), *local]
+    return [*(zulu(text, format) for format in ZULU), *(aware(text, format) for format in OFFSET), *local]
 
 
 def parse_times(texts: pl.Series, zone: str | None) -> pl.Series:

@@ -5,7 +5,8 @@
 | log | segments in the data folder | Kafka; the data folder when no servers are named |
 | engine | this process | this process, or Spark |
 | hot store | SQLite in the data folder | PostgreSQL |
-| lake | Delta in the data folder, or at `lake_url` | the same |
+| engine | embedded | the same |
+| lake | Delta in the data folder | the same, in the folder of the engine's process |
 
 A process of the role `server` runs no engine: it follows the commits of the one that does.
 """
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0
 """Seconds that a process waits for the servers that it needs when it starts."""
-Log = Broker
 
 
 def check(settings: Settings) -> None:

@@ -113,7 +113,7 @@ def unframed(message: bytes) -> tuple[int, bytes]:
     return HEADER.unpack_from(message)[1], message[HEADER.size :]
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=128)
 def physical(text: str) -> Any:
     """The schema for the encoder, without logical types: the encoding is the same, and integers stay exact."""
     import fastavro
@@ -210,7 +210,7 @@ def plain_times(frame: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-@functools.lru_cache(maxsize=512)
+@functools.lru_cache(maxsize=128)
 def coarse_times(text: str) -> list[tuple[str, int]]:
     """Fields of a schema that hold milliseconds, which Avro's resolution does not turn into microseconds."""
     node = parse(text)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.unit.adapters.world import START, Log, level, levels, pair, pairs, plain
 from wayside.adapters import intake as module
+from wayside.adapters.convert import Converter
 from wayside.adapters.intake import FeedIntake
 from wayside.clock import ManualClock
 from wayside.domain import Feed
@@ -65,6 +66,18 @@ def test_a_block_is_its_lines(opened: Open, size: int) -> None:
     assert len(receipt.appended.offsets) == size
     assert [(r.row, r.rule) for r in receipt.rejections] == [(size, "json.syntax"), (size + 1, "level.range")]
     assert log.refused()["raw"].to_list() == [b"nonsense", level(500)]
+
+
+@pytest.mark.parametrize("size", [2, 700])
+def test_blocks_that_are_judged_together_are_counted_apart(size: int) -> None:
+    lines = [level(number % 90) for number in range(size)]
+    contents = [b"\n".join(lines), b"\n \n" + b"\n".join(lines[:1]) + b"\n\n", b"", b"\n", b"\n".join(lines) + b"\n"]
+    converted, counts = Converter(plain).blocks(contents, START)
+    assert counts == [size, 1, 0, 0, size]
+    alone = [Converter(plain).block(content, START) for content in contents]
+    assert [count for _, count in alone] == counts
+    assert converted.messages.to_list() == list(range(2 * size + 1))
+    assert converted.frame["level"].to_list() == [value for one, _ in alone for value in one.frame["level"]]
 
 
 def test_a_frame_of_text_is_cast_by_the_rules_of_the_record(opened: Open) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -9,15 +11,15 @@ import polars as pl
 import pytest
 
 from wayside.broker import MemoryBroker
-from wayside.clock import ManualClock
+from wayside.clock import SYSTEM, ManualClock
 from wayside.dataflow import EmbeddedEngine
 from wayside.domain import Domain, Plan, Topic, count, mean
-from wayside.errors import NotFoundError
-from wayside.hot.memory import MemoryStore
+from wayside.errors import NotFoundError, UnavailableError
+from wayside.hot.memory import MemoryStore, MemoryTransaction
 from wayside.quarantine import QUARANTINE, SPEC
 from wayside.record import Record, field
 from wayside.specs import TIME
-from wayside.values import Commit
+from wayside.values import Checkpoint, Commit
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -254,3 +256,44 @@ def test_state_that_cannot_be_read_is_made_again_from_the_log() -> None:
     world.read(("a", 100, 1))
     again.drain()
     assert world.closed() == [("north", 2)]
+
+
+def test_nothing_runs_between_a_failed_step_and_the_return_to_the_checkpoint() -> None:
+    """A store that is away for the step, and for the reading of the checkpoint too, and is back for the next step."""
+    world = World()
+    world.place(("a", 0, "north"))
+    world.engine.drain()
+    away = 2
+
+    class Away(MemoryStore):
+        def __init__(self, there: MemoryStore) -> None:
+            self.__dict__ = there.__dict__
+
+        def asked(self) -> None:
+            nonlocal away
+            if away:
+                away -= 1
+                raise UnavailableError("The hot store does not answer.")
+
+        def transaction(self) -> AbstractContextManager[MemoryTransaction]:
+            self.asked()
+            return super().transaction()
+
+        def checkpoint(self, group: str) -> Checkpoint | None:
+            self.asked()
+            return super().checkpoint(group)
+
+    world.engine.store = Away(world.store)
+    world.read(("a", 1, 1), ("a", 2, 1), ("a", 100, 1))
+    world.engine.pause = 0.0
+    thread = threading.Thread(target=world.engine._loop, daemon=True)
+    thread.start()
+    until = SYSTEM.monotonic() + 30
+    while (at := world.store.checkpoint("engine")) is None or at.positions["readings", 0] < 3:
+        assert SYSTEM.monotonic() < until
+        SYSTEM.sleep(0.01)
+    world.engine.stopping.set()
+    thread.join()
+    assert away == 0
+    assert world.closed() == [("north", 2)]
+    assert {node.last_error for node in world.engine.status()} == {""}

@@ -151,6 +151,8 @@ def test_media_type_and_form_of_errors(site: Site) -> None:
         answer = ask(site, "POST", "/subjects/s/versions", body)
         assert answer.status_code in (400, 422), body[:20]
         assert set(answer.json()) == {"error_code", "message"}
+    long = ask(site, "POST", "/subjects/s/versions", {"schema": json.dumps({"type": "int", "doc": "x" * 300_000})})
+    assert long.json()["error_code"] == 42209
     large = ask(site, "POST", "/subjects/s/versions", b'{"schema":"' + b"x" * (9 << 20) + b'"}')
     assert large.status_code == 413
     for path in ("/subjects/" + "n" * 300 + "/versions", "/subjects/a%00b/versions"):

@@ -9,6 +9,7 @@ import pytest
 
 from proxy_calls import BINARY, JSON, ask, made, records, weather
 from server_site import Site, wait_for
+from wayside.errors import StorageFailedError
 from wayside.server.limits import Limits
 
 
@@ -154,3 +155,18 @@ def test_consumers_are_few_and_end_when_nobody_asks_them() -> None:
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
         wait_for(lambda: ask(site, "POST", "/consumers/g", {}).status_code == 200)
         assert ask(site, "GET", f"{first}/records").json()["error_code"] == 40403
+
+
+def test_a_consumer_whose_offsets_cannot_be_kept_still_ends(plain: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    produce(plain, "lost", 1)
+    path = made(plain, "lost", ["lost"])
+    assert values(records(plain, path)) == [1]
+
+    def fails(group: str, positions: Any) -> None:
+        raise StorageFailedError("The disk failed.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(plain.broker, "commit", fails)
+        assert ask(plain, "GET", f"{path}/records?timeout=10").status_code == 503
+        assert ask(plain, "DELETE", path).status_code == 204
+    assert values(records(plain, made(plain, "lost", ["lost"]))) == [1], "read again, not lost"

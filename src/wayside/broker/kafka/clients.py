@@ -31,7 +31,8 @@ _PRODUCER: Final = {
     "enable.idempotence": True,
     "acks": "all",
     "linger.ms": 5,
-    "compression.type": "lz4",
+    "compression.type": "gzip",  # the one that every client can read without more packages
+    "compression.level": 1,
     "message.max.bytes": LARGEST,
     "queue.buffering.max.messages": 10_000_000,
     "queue.buffering.max.kbytes": 1 << 20,  # the limit that counts is that of our own queue

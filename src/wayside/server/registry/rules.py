@@ -20,6 +20,9 @@ LEVELS = (
 MODES = ("READWRITE", "READONLY", "READONLY_OVERRIDE")
 LATEST = -1
 LONGEST_SUBJECT = 255
+LONGEST_SCHEMA = 256 * 1024
+MOST_TEXT = 64 * 1024 * 1024
+"""Letters of all schemas together, which are kept in memory."""
 _VERSION = re.compile(r"[0-9]{1,10}")
 Decision = tuple[Sequence[Change], Any]
 
@@ -31,11 +34,13 @@ class Registered(NamedTuple):
     version: int
 
 
-cached_parse = functools.lru_cache(maxsize=256)(parse)
+cached_parse = functools.lru_cache(maxsize=64)(parse)
 
 
 def schema_text(text: str) -> str:
-    """The canonical text of a schema. Raises RefusalError 42201."""
+    """The canonical text of a schema. Raises RefusalError 42201, 42209."""
+    if len(text) > LONGEST_SCHEMA:
+        raise RefusalError(42209, f"Schema is too large: it has {len(text):,} letters, {LONGEST_SCHEMA:,} are allowed.")
     return canonical(node_of(text))
 
 
@@ -101,6 +106,8 @@ def register(subject: str, text: str) -> Callable[[State], Decision]:
             if state.texts[each.id] == text:
                 return [], Registered(each.id, each.version)
         writable(state, subject)
+        if text not in state.ids and state.size + len(text) > MOST_TEXT:
+            raise RefusalError(42209, f"The registry is full: its schemas have {state.size:,} letters already.")
         details = problems(state, subject, text, state.versions(subject))
         if details:
             raise refusals.incompatible(subject, details)

@@ -56,6 +56,7 @@ class State:
 
     revision: int = 0
     next_id: int = 1
+    size: int = 0
     texts: dict[int, str] = field(default_factory=dict)
     ids: dict[str, int] = field(default_factory=dict)
     subjects: dict[str, dict[int, Version]] = field(default_factory=dict)
@@ -78,6 +79,7 @@ class State:
         """Make one change."""
         match change.kind:
             case "schema":
+                self.size += 0 if change.id in self.texts else len(change.body)
                 self.texts[change.id] = change.body
                 self.ids[change.body] = change.id
                 self.next_id = max(self.next_id, change.id + 1)

@@ -51,9 +51,9 @@ class Consumers:
             ("GET", f"{INSTANCE}/records", self.records),
         ]
 
-    def found(self, asked: Asked) -> Consumer:
+    async def found(self, asked: Asked) -> Consumer:
         """The consumer of the path. Raises RefusalError 40403."""
-        return self.groups.find(asked.part("group"), asked.part("instance"))
+        return await self.context.workers.run(self.groups.find, asked.part("group"), asked.part("instance"))
 
     async def create(self, asked: Asked) -> Any:
         """A new consumer of a group; the answer has its address."""
@@ -71,12 +71,12 @@ class Consumers:
 
     async def end(self, asked: Asked) -> None:
         """End a consumer."""
-        consumer = self.found(asked)
+        consumer = await self.found(asked)
         await self.context.workers.run(self.groups.end, consumer)
 
     async def subscribe(self, asked: Asked) -> None:
         """Read topics, named or by pattern, together with the others of the group."""
-        consumer, given = self.found(asked), await asked.members()
+        consumer, given = await self.found(asked), await asked.members()
         topics, pattern = given.get("topics"), given.get("topic_pattern")
         if (topics is None) == (pattern is None):
             raise refusals.illegal("Subscription to topics, partitions and pattern are mutually exclusive")
@@ -89,26 +89,27 @@ class Consumers:
 
     async def subscription(self, asked: Asked) -> Any:
         """The topics that it subscribes to."""
-        return {"topics": sorted(self.groups.topics_of(self.found(asked)))}
+        topics = await self.context.workers.run(self.groups.topics_of, await self.found(asked))
+        return {"topics": sorted(topics)}
 
     async def unsubscribe(self, asked: Asked) -> None:
         """Read nothing more."""
-        await self.context.workers.run(self.groups.unsubscribe, self.found(asked))
+        await self.context.workers.run(self.groups.unsubscribe, await self.found(asked))
 
     async def assign(self, asked: Asked) -> None:
         """Read these partitions, whoever else does."""
-        consumer = self.found(asked)
-        places = [self.exists(place) for place, _ in entries(await asked.members(), "partitions")]
+        consumer = await self.found(asked)
+        places = await self.existing([place for place, _ in entries(await asked.members(), "partitions")])
         await self.context.workers.run(self.groups.assign, consumer, places)
 
     async def assignments(self, asked: Asked) -> Any:
         """The partitions that it reads."""
-        found = self.found(asked).assigned
+        found = (await self.found(asked)).assigned
         return {"partitions": [{"topic": topic, "partition": number} for topic, number in found]}
 
     async def records(self, asked: Asked) -> Any:
         """The next records; `timeout` in milliseconds, `max_bytes`."""
-        consumer = self.found(asked)
+        consumer = await self.found(asked)
         check_accept(asked.request, consumer.config.format)
         seconds = number_of(asked.text("timeout"), "timeout", consumer.config.wait * 1000) / 1000
         most = int(number_of(asked.text("max_bytes"), "max_bytes", self.context.services.limits.body_batch))
@@ -121,17 +122,20 @@ class Consumers:
             refusals.translate(error)
         return Response(b"[" + b",".join(found) + b"]", media_type=media(consumer.config.format))
 
-    def exists(self, place: Position) -> Position:
-        """The partition, if it is there. Raises RefusalError 40401, 40402."""
-        if not 0 <= place[1] < self.targets.find(place[0]).spec.partitions:
-            raise refusals.no_partition()
-        return place
+    async def existing(self, places: list[Position]) -> list[Position]:
+        """The partitions, if they are there. Raises RefusalError 40401, 40402."""
+        counts = {name: await self.context.workers.run(self.targets.find, name) for name, _ in places}
+        for name, number in places:
+            if number >= counts[name].spec.partitions:
+                raise refusals.no_partition()
+        return places
 
-    def assigned(self, consumer: Consumer, place: Position) -> Position:
-        """The partition, if the consumer reads it. Raises RefusalError 40903."""
-        if place not in consumer.assigned:
-            raise refusals.illegal(f"No current assignment for partition {place[0]}-{place[1]}")
-        return self.exists(place)
+    async def assigned(self, consumer: Consumer, places: list[Position]) -> list[Position]:
+        """The partitions, if the consumer reads them. Raises RefusalError 40903."""
+        for place in places:
+            if place not in consumer.assigned:
+                raise refusals.illegal(f"No current assignment for partition {place[0]}-{place[1]}")
+        return await self.existing(places)
 
 
 def position_answers(consumers: Consumers) -> list[tuple[str, str, Answer]]:
@@ -140,16 +144,18 @@ def position_answers(consumers: Consumers) -> list[tuple[str, str, Answer]]:
 
     async def seek(asked: Asked) -> None:
         """Go on at these offsets."""
-        consumer = consumers.found(asked)
-        for place, entry in entries(await asked.members(), "offsets"):
-            consumer.positions[consumers.assigned(consumer, place)] = offset_of(entry)
+        consumer = await consumers.found(asked)
+        wanted = {place: offset_of(entry) for place, entry in entries(await asked.members(), "offsets")}
+        await consumers.assigned(consumer, list(wanted))
+        consumer.positions.update(wanted)
 
     def to_edge(edge: str) -> Answer:
         async def move(asked: Asked) -> None:
             """Go on at the beginning, or at the end, of these partitions."""
-            consumer = consumers.found(asked)
-            for place, _ in entries(await asked.members(), "partitions"):
-                topic, number = groups.in_log(consumers.assigned(consumer, place))
+            consumer = await consumers.found(asked)
+            places = [place for place, _ in entries(await asked.members(), "partitions")]
+            for place in await consumers.assigned(consumer, places):
+                topic, number = await run(groups.in_log, place)
                 info = (await run(consumers.context.services.broker.partitions, topic))[number]
                 consumer.positions[place] = info.start if edge == "beginning" else info.end
 
@@ -168,12 +174,13 @@ def offset_answers(consumers: Consumers) -> list[tuple[str, str, Answer]]:
 
     async def commit(asked: Asked) -> None:
         """Commit offsets, or everything that was returned."""
-        consumer, given = consumers.found(asked), await asked.body() or {}
+        consumer, given = await consumers.found(asked), await asked.body() or {}
         if not isinstance(given, dict):
             raise refusals.invalid("The body must be a JSON object.")
         if "offsets" in given:
             # The offset of the last record that was processed; what is kept is the next one.
-            wanted = {consumers.exists(place): offset_of(entry) + 1 for place, entry in entries(given, "offsets")}
+            wanted = {place: offset_of(entry) + 1 for place, entry in entries(given, "offsets")}
+            await consumers.existing(list(wanted))
         elif "partitions" in given:
             places = [place for place, _ in entries(given, "partitions")]
             wanted = {place: consumer.positions[place] for place in places if place in consumer.positions}
@@ -186,9 +193,11 @@ def offset_answers(consumers: Consumers) -> list[tuple[str, str, Answer]]:
 
     async def committed(asked: Asked) -> Any:
         """What the group has committed; the partitions are in the body."""
-        consumer, given = consumers.found(asked), await asked.body()
-        places = [consumers.exists(place) for place, _ in entries(given or {}, "partitions")] or consumer.assigned
-        known = await run(groups.committed, consumer, places)
+        consumer, given = await consumers.found(asked), await asked.body()
+        if not isinstance(given, dict | None):
+            raise refusals.invalid("The body must be a JSON object.")
+        places = await consumers.existing([place for place, _ in entries(given or {}, "partitions")])
+        known = await run(groups.committed, consumer, places or consumer.assigned)
         return {
             "offsets": [
                 {"topic": topic, "partition": number, "offset": offset, "metadata": ""}

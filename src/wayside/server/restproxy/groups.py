@@ -12,16 +12,19 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
+import structlog
 
 from wayside.clock import Clock
-from wayside.errors import OverloadedError
+from wayside.errors import OverloadedError, WaysideError
 from wayside.ports import Broker
+from wayside.server.compat import RefusalError
 from wayside.server.limits import Limits
 from wayside.server.restproxy import refusals
 from wayside.server.restproxy.formats import Format
 from wayside.server.restproxy.targets import Targets
 from wayside.values import Position
 
+log = structlog.get_logger(__name__)
 Pairs = Mapping[Position, int]
 
 
@@ -100,8 +103,8 @@ class Groups:
     def end(self, consumer: Consumer) -> None:
         """Commit what it has returned, if it commits by itself, and forget it."""
         with self._lock:
-            self.auto_commit(consumer)
             self._consumers.pop((consumer.group, consumer.id), None)
+            self._let_go(consumer)
             self._share(consumer.group)
 
     def _sweep(self) -> None:
@@ -169,11 +172,18 @@ class Groups:
         """Let a consumer read exactly these partitions."""
         if places == consumer.assigned:
             return
-        self.auto_commit(consumer)
+        self._let_go(consumer)
         consumer.assigned = list(places)
         for held in (consumer.positions, consumer.returned):
             for place in [place for place in held if place not in places]:
                 del held[place]
+
+    def _let_go(self, consumer: Consumer) -> None:
+        """Commit before others read on; what cannot be committed is read again by them."""
+        try:
+            self.auto_commit(consumer)
+        except (WaysideError, RefusalError) as error:
+            log.warning("what a consumer had read was not committed", group=consumer.group, why=str(error))
 
     # -- offsets -------------------------------------------------------------------------------------------------------
 
