@@ -93,7 +93,7 @@ def test_a_line_shows_when_everything_came_by(browser: Browser, city: City) -> N
     with opened(browser, f"{city.url}/lines?line=red&place=red-4") as watched:
         page = watched.page
         expect(page.get_by_role("heading", level=1, name="Red line")).to_be_visible(timeout=15_000)
-        expect(page.locator("svg a").first).to_be_attached(timeout=15_000)
+        expect(page.locator("svg g").first).to_be_attached(timeout=15_000)
         route = city.routes[0]
         rows = row_texts(page, "What came by")
         assert rows
