@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 import polars as pl
 
 from wayside.domain import Answer, Band, Calls, Endpoint, Fact, Lines, Map, Places, Queries, State
-from wayside.domain.views import Handler
 from wayside_domains.transit.boards import DEAD, Departure, departures, runs_of
 from wayside_domains.transit.endpoints import iso, problem
 from wayside_domains.transit.networks import Networks
@@ -36,6 +35,7 @@ OCCUPANCY = {
     "NO_DATA_AVAILABLE": "not known",
     "NOT_BOARDABLE": "takes nobody on",
 }
+Handler = Callable[[Queries, Any, Mapping[str, str]], Answer]
 TEXT = {"type": "string", "maxLength": 512}
 
 
