@@ -127,6 +127,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # The demo that browser tests share runs from the first of them to the end: the others have the machine without it.
+    items.sort(key=lambda item: item.get_closest_marker("browser") is not None)
     selection = config.stash[SELECTION]
     kept, left_out = [], []
     for item in items:

@@ -1,6 +1,7 @@
 """`make cluster`: everything of the cluster profile on this machine, until Ctrl-C; nothing is left behind.
 
 CLUSTER_SECONDS=n ends it by itself, with a summary. CLUSTER_SIMULATE=1 starts the domains' simulators.
+CLUSTER_ENGINE=spark runs the plan on Spark.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from cluster import spark
 from cluster.process import ServerError
 from cluster.site import Site, running
 
@@ -24,11 +26,10 @@ ENDINGS = (signal.SIGINT, signal.SIGTERM)
 def main() -> int:
     """Run until a signal or the end of CLUSTER_SECONDS; returns the exit code."""
     seconds = float(os.environ.get("CLUSTER_SECONDS") or 0)
-    env = {"WAYSIDE_SIMULATE": "true"} if os.environ.get("CLUSTER_SIMULATE") else {}
     folder = Path(tempfile.mkdtemp(prefix="wayside-cluster-"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with running(folder, env=env, say=lambda text: print(text, flush=True)) as site:
+        with running(folder, env=chosen(), say=lambda text: print(text, flush=True)) as site:
             print(invitation(site), flush=True)
             wait(site, seconds)
             if seconds:
@@ -41,6 +42,16 @@ def main() -> int:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def chosen() -> dict[str, str]:
+    """Settings of Wayside's processes that follow from the environment. Raises ServerError."""
+    env = {"WAYSIDE_SIMULATE": "true"} if os.environ.get("CLUSTER_SIMULATE") else {}
+    if os.environ.get("CLUSTER_ENGINE") == "spark":
+        if (reason := spark.missing()) is not None:
+            raise ServerError(reason)
+        env |= {"WAYSIDE_ENGINE": "spark", "WAYSIDE_SPARK_JARS": ",".join(map(str, spark.install()))}
+    return env
 
 
 def invitation(site: Site) -> str:

@@ -2,8 +2,8 @@
 
 Each key column becomes numbers by a dictionary of its distinct values in sorted order, the numbers of a row become
 one, and aggregates are arrays indexed by it. The groups come out sorted by key, and sums are added in row order.
-Measured on a million readings of 10,000 things and 4 series: 70 ms of one core, where grouping and sorting the same
-rows with Polars takes 280 ms.
+Measured side by side on a million rows of 40,000 keys, on a busy machine: 0.14 s of processor time, where grouping and
+sorting them with Polars takes 0.35 s.
 """
 
 from __future__ import annotations

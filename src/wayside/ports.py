@@ -33,6 +33,9 @@ class Broker(Protocol):
     def create(self, spec: TopicSpec) -> None:
         """Create the topic, or check that an existing one has the same schema; adding nullable columns is allowed."""
 
+    def delete(self, topic: str) -> None:
+        """Delete a topic with its records and forget what groups have committed for it; it can be created anew."""
+
     def topics(self) -> dict[str, TopicSpec]: ...
 
     def append(

@@ -41,8 +41,13 @@ def test_files_go_in_once_and_everything_comes_out_again(tmp_path: Path, capsys:
             return json.loads(capsys.readouterr().out or "[{}]")[0].get("n") == 119
 
         wait_for(counted)
-        query = "select device_id, value from hot.device_latest"
-        assert run(["sql", query]) == 0
+
+        def latest() -> str:
+            assert run(["sql", "select device_id, timestamp, value from hot.device_latest"]) == 0
+            return capsys.readouterr().out
+
+        wait_for(lambda: "12:01:59" in latest())  # the lake and the engine do not wait for each other
+        assert run(["sql", "select device_id, value from hot.device_latest"]) == 0
         assert capsys.readouterr().out == "device_id\tvalue\na\t20.0\n"
         assert run(["sql", "delete from hot.device_latest"]) == 1
         assert "Only one statement that reads" in capsys.readouterr().err

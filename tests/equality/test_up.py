@@ -47,6 +47,7 @@ def test_readings_reach_both_replicas_through_spark(tmp_path: Path) -> None:
         "WAYSIDE_SPARK_MASTER": "local[1]",
         "WAYSIDE_SPARK_JARS": ",".join(map(str, spark.install())),
         "WAYSIDE_LAKE": "false",
+        "WAYSIDE_DOMAINS": "devices",
     }
     with site.running(tmp_path, env=env) as running:
         one, two = (replica.address for replica in running.replicas)

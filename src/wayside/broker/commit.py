@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import structlog
 
 from wayside.broker.collect import microseconds
-from wayside.broker.errors import FULL, not_written
+from wayside.broker.errors import FULL, no_topic, not_written
 from wayside.broker.topic import Topic, Written
 from wayside.broker.writer import Pending
 from wayside.clock import Clock
@@ -39,6 +39,9 @@ class GroupCommit:
 
     def __call__(self, group: Sequence[Pending]) -> None:
         by_topic: dict[str, list[Pending]] = {}
+        for pending in [one for one in group if one.topic not in self._topics]:  # deleted while these were waiting
+            pending.future.set_exception(no_topic(pending.topic, self._topics))
+        group = [one for one in group if one.topic in self._topics]
         for pending in group:
             by_topic.setdefault(pending.topic, []).append(pending)
         at = microseconds(self._clock.now())

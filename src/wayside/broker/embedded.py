@@ -38,6 +38,9 @@ class EmbeddedBroker:
     what was acknowledged and cannot be served any more. Raises DataFolderLockedError.
     """
 
+    reader = ReadOnlyBroker
+    """The log of another process, for reading; it takes no lock and may come and go at any time."""
+
     def __init__(
         self,
         folder: Path,
@@ -68,11 +71,6 @@ class EmbeddedBroker:
         self._queue = AppendQueue(capacity=queue_bytes, gather=gather, clock=clock)
         self._writer = Writer(self._queue, self._commit, self._settle)
 
-    @staticmethod
-    def reader(folder: Path, *, clock: Clock = SYSTEM, files: FileSystem = REAL) -> ReadOnlyBroker:
-        """The log of another process, for reading; it takes no lock and may come and go at any time."""
-        return ReadOnlyBroker(folder, clock=clock, files=files)
-
     @property
     def failure(self) -> WaysideError | None:
         """Why nothing is written any more, or null. The process should exit and recover."""
@@ -87,6 +85,11 @@ class EmbeddedBroker:
         """See `Broker.create`. Raises DeclarationError when the topic exists with another schema."""
         with _storage(f"topic {spec.name} was not created"):
             self._ask(lambda: self._create(spec))
+
+    def delete(self, topic: str) -> None:
+        """See `Broker.delete`. What is queued for the topic fails. Raises StorageFailedError."""
+        with self._upkeep.paused(), _storage(f"topic {topic} was not deleted"):
+            self._ask(lambda: self._delete(topic))
 
     def topics(self) -> dict[str, TopicSpec]:
         """See `Broker.topics`."""
@@ -191,6 +194,11 @@ class EmbeddedBroker:
 
     def _create(self, spec: TopicSpec) -> None:
         self._topics[spec.name] = self._store.create(spec, self._topics.get(spec.name))
+
+    def _delete(self, name: str) -> None:
+        topic = self._topic(name)
+        del self._topics[name]  # first: nobody must find it half deleted
+        self._store.delete(topic)
 
     def _wake(self) -> None:
         with self._changed:

@@ -51,6 +51,17 @@ class GroupOffsets:
         with self._lock:
             return dict(self._known.get(group, {}))
 
+    def forget(self, topic: str) -> None:
+        """Drop a topic from all groups durably. Raises OSError."""
+        for group, known in list(self._known.items()):
+            left = {position: offset for position, offset in known.items() if position[0] != topic}
+            if len(left) < len(known):
+                with self._lock:
+                    path = self._folder / f"{quote(group, safe='')}.json"
+                    for _ in range(2):  # twice: the version that is kept beside must not name the topic either
+                        replace_whole(self._files, path, _encode(left), keep=path.with_name(path.name + ".old"))
+                    self._known[group] = left
+
     def reread(self, group: str) -> dict[Position, int]:
         """The same from disk, for a process that does not write."""
         return self._read(self._folder / f"{quote(group, safe='')}.json")

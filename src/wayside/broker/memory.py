@@ -73,6 +73,15 @@ class MemoryBroker:
             partitions = [_Partition() for _ in range(spec.partitions)]
             self._topics[spec.name] = _Topic(spec, partitions, SeenIds(horizon))
 
+    def delete(self, topic: str) -> None:
+        """See `Broker.delete`."""
+        with self._changed:
+            self._topic(topic)
+            del self._topics[topic]
+            for offsets in self._groups.values():
+                for position in [position for position in offsets if position[0] == topic]:
+                    del offsets[position]
+
     def topics(self) -> dict[str, TopicSpec]:
         """See `Broker.topics`."""
         with self._changed:

@@ -145,11 +145,18 @@ class ReadOnlyBroker:
         """Raises WaysideError."""
         raise _read_only(f"create topic {spec.name}")
 
+    def delete(self, topic: str) -> None:
+        """Raises WaysideError."""
+        raise _read_only(f"delete topic {topic}")
+
     def topics(self) -> dict[str, TopicSpec]:
         """See `Broker.topics`."""
         folder = self._folder / "topics"
         found = [read_spec(self._files, folder / name) for name in self._files.names(folder)]
-        return {spec.name: spec for spec in sorted((s for s in found if s is not None), key=lambda s: s.name)}
+        specs = {spec.name: spec for spec in sorted((s for s in found if s is not None), key=lambda s: s.name)}
+        with self._lock:  # a topic that was deleted may come again with other files
+            self._known = {name: known for name, known in self._known.items() if name in specs}
+        return specs
 
     def append(
         self, topic: str, frame: pl.DataFrame, *, ids: pl.Series | None = None, partition: int | None = None

@@ -11,6 +11,7 @@ log/quarantine/                       copies of damaged bytes
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -76,6 +77,19 @@ class Store:
             self.files.make_folder(folder / str(partition))
         self._save(spec)
         return self.open(spec)
+
+    def delete(self, topic: Topic) -> None:
+        """Take a topic out of the folder at once and durably, then remove its files. Raises OSError."""
+        self.groups.forget(topic.spec.name)
+        for log in topic.logs:
+            log.close()
+        folder = topic_folder(self.folder, topic.spec.name)
+        grave = self.folder / "deleted" / f"{microseconds(self.clock.now())}-{len(topic.logs)}"
+        self.files.make_folder(grave)
+        self.files.rename(folder, grave / "topic")
+        self.files.sync_folder(grave)
+        self.files.sync_folder(folder.parent)
+        shutil.rmtree(self.folder / "deleted", ignore_errors=True)  # what is left goes with the next one
 
     def open(self, spec: TopicSpec) -> Topic:
         """Recover the partitions of a topic. Raises OSError."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 
 import structlog
 
@@ -45,6 +46,10 @@ class Upkeep:
                     self._reserve.take()
             except OSError as error:
                 raise not_written("maintenance was not finished", error) from error
+
+    def paused(self) -> AbstractContextManager[bool]:
+        """While held, no maintenance runs."""
+        return self._running
 
     def expire(self) -> None:
         """Retention of all topics; runs in the writer thread. Raises OSError."""

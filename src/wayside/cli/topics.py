@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from wayside.cli import topicadmin
 from wayside.cli.output import DATA, LOOK, AsJson, DataDir, note, print_json, print_line, print_table, state
 from wayside.errors import ConfigError, NotFoundError
 
 if TYPE_CHECKING:
-    from wayside.broker.reader import ReadOnlyBroker
     from wayside.domain import Plan
+    from wayside.ports import Broker
     from wayside.settings import Settings
 
 feeds = typer.Typer(no_args_is_help=True, help="Where records come from.")
@@ -28,6 +29,7 @@ From = Annotated[str | None, typer.Option("--from", help="First offset, or an ev
 def register(app: typer.Typer) -> None:
     """Add these commands."""
     app.add_typer(feeds, name="feed", rich_help_panel=LOOK)
+    topicadmin.register(topics)
     app.add_typer(topics, name="topic", rich_help_panel=DATA)
 
 
@@ -132,11 +134,14 @@ def address(settings: Settings) -> str:
     return f"http://{settings.host}:{settings.port}"
 
 
-def reader(settings: Settings) -> ReadOnlyBroker:
-    """The log of the data folder, read beside whoever writes it."""
+def reader(settings: Settings) -> Broker:
+    """The log, read beside whoever writes it: that of the data folder, or Kafka."""
     from wayside.broker.reader import ReadOnlyBroker
     from wayside.runtime.folder import Folder
+    from wayside.runtime.parts import broker_of, shared
 
+    if shared(settings):
+        return broker_of(settings, Folder(settings.data_dir))
     folder = Folder(settings.data_dir)
     if not folder.log.is_dir():
         raise NotFoundError(
@@ -147,7 +152,7 @@ def reader(settings: Settings) -> ReadOnlyBroker:
     return ReadOnlyBroker(folder.log)
 
 
-def starts(broker: ReadOnlyBroker, name: str, start: str | None, number: int | None) -> dict[tuple[str, int], int]:
+def starts(broker: Broker, name: str, start: str | None, number: int | None) -> dict[tuple[str, int], int]:
     """Where to begin in each partition: at an offset, at a time, at the last `number` records, or at the start."""
     found = {}
     for info in broker.partitions(name):
@@ -172,7 +177,7 @@ def moment(text: str) -> datetime:
     return found
 
 
-def records(broker: ReadOnlyBroker, positions: dict[tuple[str, int], int], *, follow: bool) -> Iterator[dict[str, Any]]:
+def records(broker: Broker, positions: dict[tuple[str, int], int], *, follow: bool) -> Iterator[dict[str, Any]]:
     """Rows with their place, partition by partition, then as they come."""
     positions = dict(positions)
     while True:

@@ -61,12 +61,22 @@ def state_types(spec: WindowSpec) -> dict[str, Any]:
 
 
 def whole(spec: WindowSpec) -> list[pl.Expr]:
-    """The partial columns as they are stored: of each sum the parts in one number, the small ones added first."""
+    """The partial columns as they are stored: of each sum the parts in one number."""
     floats = {f"{column}__sum" for column in split_columns(spec)}
-    return [
-        ((pl.col(f"{name}.3") + pl.col(f"{name}.2")) + pl.col(name)).alias(name) if name in floats else pl.col(name)
-        for name in spec.partials
-    ]
+    return [joined(name) if name in floats else pl.col(name) for name in spec.partials]
+
+
+def joined(name: str) -> pl.Expr:
+    """The number that is nearest to the three parts of a sum together.
+
+    What is lost when the first two are added is kept (Knuth's two-sum) and added to the third, so that only the last
+    addition rounds.
+    """
+    first, second, third = (pl.col(f"{name}{part}") for part in PARTS)
+    total = first + second
+    of_second = total - first
+    lost = (first - (total - of_second)) + (second - of_second)
+    return (total + (lost + third)).alias(name)
 
 
 def upgraded(state: pl.DataFrame, types: Mapping[str, Any]) -> pl.DataFrame:

@@ -5,7 +5,6 @@
 | log | segments in the data folder | Kafka; the data folder when no servers are named |
 | engine | this process | this process, or Spark |
 | hot store | SQLite in the data folder | PostgreSQL |
-| engine | embedded | the same |
 | lake | Delta in the data folder | the same, in the folder of the engine's process |
 
 A process of the role `server` runs no engine: it follows the commits of the one that does.

@@ -68,3 +68,33 @@ def test_unknown_topics_and_partitions_are_named(broker: Broker) -> None:
         broker.read("readings", 7, 0)
     with pytest.raises(TopicNotFoundError, match="7"):
         broker.append("readings", rows(0, 1), partition=7)
+
+
+def test_a_deleted_topic_is_gone_and_can_be_created_anew(broker: Broker) -> None:
+    broker.create(replace(SPEC, partitions=2))
+    broker.create(replace(SPEC, name="others"))
+    put(broker, rows(0, 20, things=9), ids=[f"id-{number}" for number in range(20)])
+    put(broker, rows(0, 3), topic="others")
+    ends = {("readings", info.partition): info.end for info in broker.partitions("readings")}
+    broker.commit("group", {**ends, ("others", 0): 2})
+    broker.delete("readings")
+    assert list(broker.topics()) == ["others"]
+    with pytest.raises(TopicNotFoundError, match="readings"):
+        broker.append("readings", rows(0, 1))
+    with pytest.raises(TopicNotFoundError, match="nothing"):
+        broker.delete("nothing")
+    assert broker.committed("group") == {("others", 0): 2}
+    broker.create(SPEC)
+    assert put(broker, rows(5, 2), ids=["id-5", "id-6"]).offsets.to_list() == [0, 1]
+    assert everything(broker).equals(rows(5, 2))
+    assert broker.partitions("others")[0].end == 3
+    assert broker.committed("group") == {("others", 0): 2}
+
+
+def test_retention_changes_with_the_declaration(broker: Broker) -> None:
+    broker.create(SPEC)
+    put(broker, rows(0, 3))
+    changed = replace(SPEC, retention_bytes=10**9, retention_age=None)
+    broker.create(changed)
+    assert broker.topics() == {"readings": changed}
+    assert everything(broker).equals(rows(0, 3))

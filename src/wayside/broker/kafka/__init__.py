@@ -1,6 +1,6 @@
 """The log on Kafka: topics, keys and values that any other client of Kafka can read and write.
 
-What Kafka decides otherwise than the embedded log is told in docs/decisions/0040-the-log-on-kafka.md.
+What Kafka decides otherwise than the embedded log is told in docs/decisions/0041-the-log-on-kafka.md.
 """
 
 from importlib.util import find_spec

@@ -109,6 +109,7 @@ _ABSENCES: Final = {
     KafkaError._TIMED_OUT_QUEUE,
     KafkaError._MSG_TIMED_OUT,
     KafkaError._TRANSPORT,
+    KafkaError._NOENT,  # "no leaders found", while there is no broker
     KafkaError._ALL_BROKERS_DOWN,
     KafkaError._RESOLVE,
     KafkaError._PURGE_INFLIGHT,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from dataclasses import replace
 from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
-from wayside.domain import Plan, Stream
+from wayside.domain import Feed, Plan, Stream
 from wayside.errors import DeclarationError, MissingExtraError
 
 
@@ -18,7 +20,7 @@ def pickled(plan: Plan) -> bytes:
     for module in added:
         library.register_pickle_by_value(module)
     try:
-        content: bytes = library.dumps(plan)
+        content = written(plan, library)
     except Exception as error:  # whatever a transform closes over may refuse
         raise DeclarationError(
             "The plan cannot be sent to Spark's workers.",
@@ -29,6 +31,18 @@ def pickled(plan: Plan) -> bytes:
         for module in added:
             library.unregister_pickle_by_value(module)
     return content
+
+
+def written(plan: Plan, library: Any) -> bytes:
+    """What tasks need of a plan. Feeds, pages and endpoints stay here: they may hold locks and connections."""
+
+    class Pickler(library.CloudPickler):  # type: ignore[misc]  # the library has no types
+        def reducer_override(self, thing: Any) -> Any:
+            return (type(None), ()) if isinstance(thing, Feed) else super().reducer_override(thing)
+
+    sink = io.BytesIO()
+    Pickler(sink).dump(replace(plan, domains=()))
+    return sink.getvalue()
 
 
 def cloudpickle() -> Any:

@@ -20,7 +20,7 @@ from wayside.server.restproxy import refusals
 from wayside.server.restproxy.formats import Format, uncoded
 from wayside.server.restproxy.schemas import Known, given_schema
 from wayside.server.restproxy.targets import PLAIN, Target
-from wayside.values import Appended, Receipt
+from wayside.values import Appended, Receipt, Rejection
 from wayside.wire import avro
 from wayside.wire.avrojson import friendly
 
@@ -133,6 +133,9 @@ class Producer:
 
     async def send(self, target: Target, messages: Sequence[Message]) -> list[Outcome]:
         """An outcome for each message, in order. Raises WaysideError when nothing could be written at all."""
+        if target.intake is not None and target.row_each:
+            receipt = await self.landing.wait(target.intake.submit([each.value or b"null" for each in messages]))
+            return of_batch(receipt, len(messages))
         if target.intake is not None:
             return await self.judged(target, messages)
         return await self.context.workers.run(self.append, target, messages)
@@ -177,11 +180,22 @@ class Producer:
         return outcomes
 
 
+def of_batch(receipt: Receipt, count: int) -> list[Outcome]:
+    """Where each of `count` records went that become one row each: those that are not rejected, in order."""
+    refused = {each.row: each for each in reversed(receipt.rejections)}
+    places = zip(receipt.appended.partitions.to_list(), receipt.appended.offsets.to_list(), strict=True)
+    return [broken(refused[row]) if row in refused else outcome(*next(places)) for row in range(count)]
+
+
+def broken(rejection: Rejection) -> Outcome:
+    """The entry of a record that broke a rule: it is in quarantine."""
+    return outcome(error=(refusals.REJECTED, f"{rejection.message} Broken rule: {rejection.rule}."))
+
+
 def of_receipt(receipt: Receipt) -> Outcome:
     """Where a record went, or the rule that it broke: then it is in quarantine."""
     if receipt.rejections:
-        first = receipt.rejections[0]
-        return outcome(error=(refusals.REJECTED, f"{first.message} Broken rule: {first.rule}."))
+        return broken(receipt.rejections[0])
     appended = receipt.appended
     if not len(appended.offsets):
         return outcome()  # the feed's parse function made no row of it

@@ -39,6 +39,11 @@ class Target:
     intake: Intake | None = None
 
     @property
+    def row_each(self) -> bool:
+        """Whether each message that is accepted becomes exactly one row: no feed parses it."""
+        return self.name == self.topic and self.wire is self.record
+
+    @property
     def topic(self) -> str:
         """The topic in the log."""
         return self.spec.name
