@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -35,6 +35,7 @@ OCCUPANCY = {
     "NO_DATA_AVAILABLE": "not known",
     "NOT_BOARDABLE": "takes nobody on",
 }
+Handler = Callable[[Queries, Any, Mapping[str, str]], Answer]
 TEXT = {"type": "string", "maxLength": 512}
 
 
@@ -68,6 +69,23 @@ def map_of(name: str, title: str, table: str, prefix: str) -> Map:
 
 def endpoints_of(networks: Networks, table: str, name: str) -> list[Endpoint]:
     """`GET /api/<name>/calls?thing=` or `?place=`, and `GET /api/<name>/silent`."""
+    minutes = {"type": "integer", "minimum": 0, "maximum": LONGEST}
+    asked = {
+        "thing": {**TEXT, "description": "a vehicle"},
+        "place": {**TEXT, "description": "network/stop"},
+        "before": {**minutes, "default": 1, "description": "minutes back, at a place"},
+        "ahead": {**minutes, "default": 90, "description": "minutes ahead, at a place"},
+    }
+    replies = {200: "calls in the order of their times", 404: "no such stop", 422: "a wrong parameter"}
+    calls, silent = calls_at(networks, table), silence(networks, table)
+    return [
+        Endpoint("GET", f"/api/{name}/calls", calls, "Next calls of a vehicle, or at a stop", None, asked, replies),
+        Endpoint("GET", f"/api/{name}/silent", silent, "Trips that should be under way and of which nobody hears"),
+    ]
+
+
+def calls_at(networks: Networks, table: str) -> Handler:
+    """What answers for the calls of a vehicle, and for those at a stop."""
 
     def calls(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
         if given.get("thing"):
@@ -81,13 +99,18 @@ def endpoints_of(networks: Networks, table: str, name: str) -> list[Endpoint]:
         if timetable is None or timetable.place(stop) is None:
             return problem(404, "Not found", "There is no such stop in that network.")
         spans = [given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))]
-        if not all(text.isascii() and text.isdigit() and int(text) <= LONGEST for text in spans):
+        if not all(text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LONGEST for text in spans):
             return problem(422, "Not a number", f"`before` and `ahead` are whole minutes up to {LONGEST}.")
         before, ahead = (timedelta(minutes=int(text)) for text in spans)
         runs = runs_of(queries.table(table, {"network": [network]}))
         found = departures(timetable, stop, queries.now(), runs, before=before, ahead=ahead)
         return Answer(200, {"now": iso(queries.now()), "rows": board(timetable, stop, found), "basis": BASIS})
 
+    return calls
+
+
+def silence(networks: Networks, table: str) -> Handler:
+    """What answers for the trips of which nobody hears."""
     first: dict[str, datetime] = {}
 
     def silent(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
@@ -100,18 +123,7 @@ def endpoints_of(networks: Networks, table: str, name: str) -> list[Endpoint]:
         found = [row for timetable in timetables for row in unheard(timetable, now, known)]
         return Answer(200, {"now": iso(now), "rows": found[:MOST]})
 
-    minutes = {"type": "integer", "minimum": 0, "maximum": LONGEST}
-    asked = {
-        "thing": {**TEXT, "description": "a vehicle"},
-        "place": {**TEXT, "description": "network/stop"},
-        "before": {**minutes, "default": 1, "description": "minutes back, at a place"},
-        "ahead": {**minutes, "default": 90, "description": "minutes ahead, at a place"},
-    }
-    replies = {200: "calls in the order of their times", 404: "no such stop", 422: "a parameter is missing"}
-    return [
-        Endpoint("GET", f"/api/{name}/calls", calls, "Next calls of a vehicle, or at a stop", None, asked, replies),
-        Endpoint("GET", f"/api/{name}/silent", silent, "Trips that should be under way and of which nobody hears"),
-    ]
+    return silent
 
 
 def board(timetable: Timetable, stop: str, found: list[Departure]) -> list[dict[str, Any]]:
