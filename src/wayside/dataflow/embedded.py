@@ -32,6 +32,9 @@ FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 """Seconds until a step that failed is tried again."""
 QUICK = 1_000
 """A micro-batch of fewer rows is followed by a short pause, so that more gathers for the next one."""
+QUICK_PAUSE = 0.05
+"""Seconds. That pause is twice as long as the micro-batch took, up to this much: a plan of many windows, each of which
+costs something per micro-batch, takes a third of a core at most while little comes in."""
 LONGEST_PAUSE = 0.1
 """Seconds. After a larger micro-batch the pause is as long as it took, up to this much, unless the engine lags: what
 is paid per micro-batch, and the row that each key writes, then is paid for more rows at once."""
@@ -126,7 +129,7 @@ class EmbeddedEngine:
             if not rows:
                 self.broker.wait(self.positions, 0.25)
             elif rows < QUICK:
-                self.stopping.wait(self.pause)
+                self.stopping.wait(max(self.pause, min(2 * (self.clock.monotonic() - begun), QUICK_PAUSE)))
             elif rows * 2 < self.max_rows:
                 self.stopping.wait(min(self.clock.monotonic() - begun, LONGEST_PAUSE))
 

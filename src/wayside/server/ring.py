@@ -7,6 +7,9 @@ from collections import deque
 from wayside.server.limits import Limits
 from wayside.values import Commit
 
+COLUMN = 700
+"""Bytes that a column of a frame takes beside its values, measured: most of what a commit of few rows weighs."""
+
 
 class Ring:
     """Recent commits in order, bounded in number and bytes. Filled by one thread, read by others."""
@@ -24,7 +27,8 @@ class Ring:
         ):  # some were missed, or the store was made anew: what is kept leads nowhere
             self._commits.clear()
             self._bytes = 0
-        size = sum(int(frame.estimated_size()) for part in (commit.tables, commit.windows) for frame in part.values())
+        frames = [*commit.tables.values(), *commit.windows.values()]
+        size = sum(int(frame.estimated_size()) + COLUMN * frame.width for frame in frames)
         self._commits.append((commit, size))
         self._bytes += size
         self.latest = commit.sequence

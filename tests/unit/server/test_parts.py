@@ -21,7 +21,7 @@ from wayside.server import bodies, logs
 from wayside.server.changes import Wish, changed, merge
 from wayside.server.limits import Limits
 from wayside.server.problems import ProblemError
-from wayside.server.ring import Ring
+from wayside.server.ring import COLUMN, Ring
 from wayside.server.subscriber import Subscriber
 from wayside.values import Commit
 
@@ -99,7 +99,7 @@ def test_the_ring_knows_what_it_still_has() -> None:
 
 def test_the_ring_is_bounded_in_bytes() -> None:
     frame = rows(*[(f"s{number}", 1, 1.0, False) for number in range(1000)])
-    ring = Ring(replace(Limits(), ring_bytes=3 * int(frame.estimated_size())))
+    ring = Ring(replace(Limits(), ring_bytes=3 * (int(frame.estimated_size()) + COLUMN * frame.width)))
     for sequence in range(10):
         ring.add(commit(sequence, frame))
     assert [kept.sequence for kept in ring.after(6) or []] == [7, 8, 9]
