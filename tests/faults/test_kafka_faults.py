@@ -167,7 +167,7 @@ def test_while_kafka_is_away_all_is_refused_in_words_and_nothing_acknowledged(no
     from wayside.broker.kafka import KafkaBroker
 
     config = {"delivery.timeout.ms": "2000", "request.timeout.ms": "1000"}
-    broker = KafkaBroker(node.servers, config=config, timeout=1.0, queue_bytes=20_000)
+    broker = KafkaBroker(node.servers, config=config, timeout=3.0, queue_bytes=20_000)
     broker.create(SPEC)
     put(broker, rows(0, 3), ids=["a", "b", "c"])
     node.kill()
@@ -209,7 +209,7 @@ def test_while_kafka_is_away_all_is_refused_in_words_and_nothing_acknowledged(no
 def test_closing_while_kafka_is_away_takes_its_time_and_no_longer(node: KafkaNode) -> None:
     from wayside.broker.kafka import KafkaBroker
 
-    broker = KafkaBroker(node.servers, prefix=f"{uuid.uuid4().hex}-", timeout=1.0, stop_within=1.0)
+    broker = KafkaBroker(node.servers, prefix=f"{uuid.uuid4().hex}-", timeout=5.0, stop_within=1.0)
     broker.create(SPEC)
     put(broker, rows(0, 1))
     node.kill()

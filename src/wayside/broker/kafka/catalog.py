@@ -26,6 +26,7 @@ from wayside.specs import TopicSpec
 TOPIC: Final = "_wayside_topics"
 _LOG = structlog.get_logger(__name__)
 _FRESH: Final = 1.0
+_ABSENT: Final = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
 
 
 @dataclass(frozen=True)
@@ -106,12 +107,24 @@ class Catalog:
             _, end = self._consumer.get_watermark_offsets(place, timeout=self._clients.timeout)
             self._read(self._consumer, end)
         except KafkaException as error:
+            told = error.args[0].code() in _ABSENT
+            absent = told and self._is_absent()
             self._forget()
-            code = error.args[0].code()
-            if code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION):
+            if absent:
                 self._entries = {}
                 return
-            raise self._clients.explained("the topics could not be looked up", error) from error
+            what = "the topics could not be looked up"
+            if told:
+                raise self._clients.unavailable(what, str(error.args[0])) from error
+            raise self._clients.explained(what, error) from error
+
+    def _is_absent(self) -> bool:
+        """Whether the brokers say that there is no such topic: the client says so by itself while they are away."""
+        try:
+            found = self._consumer.list_topics(timeout=self._clients.timeout) if self._consumer else None
+        except KafkaException:
+            return False
+        return found is not None and self.topic not in found.topics
 
     def _read(self, consumer: Consumer, end: int) -> None:
         until = self._clock.monotonic() + self._clients.timeout
