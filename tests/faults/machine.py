@@ -290,8 +290,8 @@ def check_results(worker: Worker, rows: list[oracle.Row]) -> None:
     assert cells(worker.store.windows("spans", *span)) == answer.closed
     assert cells(worker.engine.open_windows("spans")) == answer.open
     late = worker.store.late("spans", limit=10_000)
-    found = sorted(zip(late["_partition"], late["key"], late["at"].to_physical(), strict=True))
-    assert found == sorted(answer.late)
+    places = zip(late["_partition"], late["key"], late["at"].to_physical(), strict=True)
+    assert sorted(zip(places, late["_offset"], strict=True)) == sorted(answer.late)
     newest = oracle.latest(rows, {DELETE})
     table = worker.store.table("newest", limit=100)
     assert dict(zip(table["key"], table["value"], strict=True)) == {key: row.value for key, row in newest.items()}
@@ -308,8 +308,9 @@ def contents(worker: Worker) -> list[oracle.Row]:
         while (batch := worker.broker.read("events", info.partition, offset)) is not None:
             at = batch.frame["at"].to_physical()
             appended = BASE + 86_400 * SECOND
-            for key, time, value in zip(batch.frame["key"], at, batch.frame["value"], strict=True):
-                found.append(oracle.Row(info.partition, key, time, value, appended))
+            places = range(batch.first, batch.next) if batch.offsets is None else batch.offsets
+            for key, time, value, place in zip(batch.frame["key"], at, batch.frame["value"], places, strict=True):
+                found.append(oracle.Row(info.partition, key, time, value, appended, place))
             offset = batch.next
         assert offset == info.end, "a hole in the log"
     return found
