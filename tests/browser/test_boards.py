@@ -38,7 +38,9 @@ def due(city: City, place: str) -> list[dict[str, Any]]:
 
 def test_a_board_has_each_direction_with_planned_and_expected(browser: Browser, city: City) -> None:
     # What is due where changes by the minute: the place where most is due now.
-    place = max((f"red-{step}" for step in range(1, 9)), key=lambda one: len(due(city, one)))
+    places = [f"red-{step}" for step in range(1, 9)]
+    wait_for(lambda: any(due(city, one) for one in places), "something is due somewhere", 60)
+    place = max(places, key=lambda one: len(due(city, one)))
     zone = ZoneInfo("America/New_York")
     with opened(browser, f"{city.url}/board?place={place}") as watched:
         page = watched.page
