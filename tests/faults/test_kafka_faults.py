@@ -1,6 +1,6 @@
 """Kafka is killed, frozen and cut off under load: nothing acknowledged is lost, and each id is read once.
 
-How long it took until records were acknowledged again is printed; `docs/performance.md` has what was measured.
+How long it took until records were acknowledged again is printed.
 """
 
 from __future__ import annotations
