@@ -32,11 +32,12 @@ def main(folder: Path, first: int, options: list[str]) -> int:
         waiting = []
         for _ in range(5):
             names = pl.Series([f"id-{number}" for number in range(start, start + 20)])
-            waiting.append((start, broker.append("readings", rows(start, 20, things=50), ids=names)))
-            waiting.append((start, broker.append("latest", rows(start, 20))))
+            into_readings = broker.append("readings", rows(start, 20, things=50), ids=names)
+            waiting.append((start, into_readings, broker.append("latest", rows(start, 20))))
             start += 20
-        for value, future in waiting:
-            future.result()
+        for value, *futures in waiting:
+            for future in futures:  # what is told counts for both topics
+                future.result()
             print(value, flush=True)
         if "--maintain" in options:
             broker.maintain()
