@@ -191,7 +191,7 @@ def fixes(found: list[Route], things: int, at: datetime, speed: float = SPEED) -
         r = found[number % len(found)]
         state = STATES[number % len(STATES)]
         still = state == "stopped"
-        along = (number * 911.7 + (0 if still else at.timestamp() % 100_000 * speed)) % r.length
+        along = (number * 911.7 + (0 if still else at.timestamp() * speed)) % r.length
         x, y, bearing = r.at(along)
         delay = float((number * 97) % 900 - 150)
         step = min(8, int(along / r.length * 8) + 1)

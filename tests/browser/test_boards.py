@@ -97,8 +97,7 @@ def test_a_line_shows_when_everything_came_by(browser: Browser, city: City) -> N
         expect(page.get_by_role("heading", level=1, name="Red line")).to_be_visible(timeout=15_000)
         expect(page.locator("svg g").first).to_be_attached(timeout=15_000)
         route = city.routes[0]
-        rows = row_texts(page, "What came by")
-        assert rows
+        rows = wait_for(lambda: row_texts(page, "What came by"), "something came by", 30)
         # When a thing came by follows from where it is now and its pace.
         now = datetime.now(UTC)
         labels = {row["label"]: row for row in fixes(city.routes, city.things, now) if row["line_id"] == "red"}
