@@ -20,6 +20,7 @@ import httpx2
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 ROOT = Path(__file__).resolve().parents[2]
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 SHOTS = ROOT / "test-results" / "browser"
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 FLAGS = [
@@ -123,6 +124,17 @@ def wait_for(condition: Callable[[], Any], what: str, seconds: float = 15.0) -> 
             return found
         time.sleep(0.1)
     raise AssertionError(f"{what}: not within {seconds:g} s")
+
+
+def serious_findings(page: Page) -> list[str]:
+    """What axe-core finds on the page, in words, apart from what it calls minor. The page must bypass its policy."""
+    page.evaluate(AXE.read_text())
+    found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']} ({one['impact']}): {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
+        for one in found["violations"]
+        if one["impact"] in ("serious", "critical", "moderate")
+    ]
 
 
 @contextmanager

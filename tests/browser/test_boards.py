@@ -12,12 +12,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from browser.cities import City, moving_city
-from browser.sites import PHONE, ROOT, opened, shot, wait_for
+from browser.sites import AXE, PHONE, opened, serious_findings, shot, wait_for
 from made_city import SPEED, fixes
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 HANDHELD: dict[str, Any] = {"viewport": PHONE, "is_mobile": True, "has_touch": True}
 
 
@@ -127,14 +126,7 @@ def test_nothing_serious_for_axe(browser: Browser, city: City, view: str, theme:
         expect(page.locator("main table tbody tr").first).to_be_visible(timeout=20_000)
         page.wait_for_timeout(800)
         shot(page, f"{view.split('?')[0][1:]}-{theme}")
-        page.evaluate(AXE.read_text())
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        serious = [
-            f"{one['id']} ({one['impact']}): {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-            for one in found["violations"]
-            if one["impact"] in ("serious", "critical", "moderate")
-        ]
-        assert not serious, "\n".join(serious)
+        assert not (serious := serious_findings(page)), "\n".join(serious)
         watched.forgive("CSP violation")
 
 

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from browser.sites import PHONE, ROOT, Site, opened, reading, shot, wait_for
+from browser.sites import AXE, PHONE, Site, opened, reading, serious_findings, shot, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWS = {
     "devices": "/devices?thing=greenhouse-04&series=temperature",
     "plan": "/pipelines",
@@ -51,14 +50,7 @@ def test_nothing_serious_for_axe(browser: Browser, demo: Site, view: str, theme:
     # Only this context may run what the policy forbids: axe itself.
     with opened(browser, demo.url + VIEWS[view], color_scheme=theme, bypass_csp=True) as watched:
         settle(watched.page, view)
-        watched.page.evaluate(AXE.read_text())
-        found = watched.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        serious = [
-            f"{one['id']} ({one['impact']}): {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-            for one in found["violations"]
-            if one["impact"] in ("serious", "critical", "moderate")
-        ]
-        assert not serious, "\n".join(serious)
+        assert not (serious := serious_findings(watched.page)), "\n".join(serious)
         watched.forgive("CSP violation")
 
 

@@ -15,12 +15,11 @@ from playwright.sync_api import Browser, expect
 
 from browser.cities import City, moving_city
 from browser.mapped import NAME, address, far_from_ends, ready, spots
-from browser.sites import PHONE, ROOT, opened, shot, wait_for
+from browser.sites import AXE, PHONE, opened, serious_findings, shot, wait_for
 from made_city import fixes, iso
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
 HANDHELD: dict[str, Any] = {"viewport": PHONE, "is_mobile": True, "has_touch": True}
 
 
@@ -216,14 +215,7 @@ def test_nothing_serious_for_axe(browser: Browser, city: City, view: str, theme:
         expect(page.locator("main h1").first).to_be_visible(timeout=20_000)
         page.wait_for_timeout(1_200)
         shot(page, f"map{re.sub('[^a-z]+', '-', view)}-{theme}")
-        page.evaluate(AXE.read_text())
-        found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-        serious = [
-            f"{one['id']} ({one['impact']}): {one['help']}: {[node['html'][:160] for node in one['nodes'][:3]]}"
-            for one in found["violations"]
-            if one["impact"] in ("serious", "critical", "moderate")
-        ]
-        assert not serious, "\n".join(serious)
+        assert not (serious := serious_findings(page)), "\n".join(serious)
         watched.forgive("CSP violation")
 
 
