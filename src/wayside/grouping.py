@@ -143,14 +143,14 @@ def dictionary(column: pl.Series) -> Dictionary:
     order = values.arg_sort()
     values = values.gather(order)
     first = 0
-    indices = encoded.indices
-    if indices.null_count:
+    # In Polars, because PyArrow's own conversions import pandas where that is installed, which takes a third of a second.
+    indices = pl.Series(encoded.indices)
+    if indices.null_count():
         first, indices = 1, indices.fill_null(len(values))
         values = pl.concat([values.clear(1), values])
     places = np.zeros(len(order) + first, np.int64)  # the last one, where there are nulls, stands for null
     places[order.to_numpy()] = np.arange(first, len(values))
-    # Through Polars, because PyArrow's own way to NumPy imports pandas where that is installed: a third of a second.
-    return Dictionary(places[pl.Series(indices).to_numpy()], values)
+    return Dictionary(places[indices.to_numpy()], values)
 
 
 def decoded(cells: Cells, keys: Sequence[str], found: Numbers) -> list[pl.Series]:

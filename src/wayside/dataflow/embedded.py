@@ -27,6 +27,8 @@ from wayside.values import Checkpoint, Commit, NodeStatus, Position, Rejection
 
 log = structlog.get_logger()
 SMALL_STATE = 20_000
+SMALL_SECONDS = 1.0
+"""A state of fewer rows than that is saved this often at most: where little comes in, saving took half of the time."""
 SNAPSHOT_ROWS = 2_000_000
 FIRST_WAIT, LONGEST_WAIT = 0.2, 5.0
 """Seconds until a step that failed is tried again."""
@@ -205,13 +207,13 @@ class EmbeddedEngine:
     # -- committing ----------------------------------------------------------------------------------------------
 
     def _snapshot_due(self, now: float) -> bool:
-        """Small states are saved with every commit, large ones at intervals that bound what a restart runs again.
+        """States are saved at intervals that bound what a restart runs again, shorter ones while they are small.
 
         Commits that change a joined table always save it: replayed rows must meet the versions that they met before.
         """
         held = sum(step.operator.rows for step in self.steps.values())
-        overdue = now - self.snapshot_at >= self.snapshot_seconds or self.since_snapshot >= SNAPSHOT_ROWS
-        return held <= SMALL_STATE or overdue
+        every = min(SMALL_SECONDS, self.snapshot_seconds) if held <= SMALL_STATE else self.snapshot_seconds
+        return now - self.snapshot_at >= every or self.since_snapshot >= SNAPSHOT_ROWS
 
     def _commit(self, effects: Effects, *, snapshot: bool) -> None:
         """Everything that the micro-batch changed, in one transaction; then tell the listeners."""

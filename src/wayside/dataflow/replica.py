@@ -123,7 +123,7 @@ class ReplicaEngine:
     def open_windows(self, name: str) -> pl.DataFrame:
         """Partial rows of the windows that are open, as of the state that the engine saved last.
 
-        That is every commit while there are few, and some seconds apart when there are many.
+        It saves one a second while there are few, and every other second when there are many.
         """
         if name not in self.plan.windows:
             raise NotFoundError(f"No window is named {name!r}.", why=f"Windows: {', '.join(self.plan.windows)}.")

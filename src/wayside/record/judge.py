@@ -46,6 +46,8 @@ class Judge:
         # Nulls of required fields are found before this is asked, so that every rule here is true or false.
         by_row = [rule.keeps.fill_null(False) for rule in record.row_rules]
         self.row_rules = combined(by_row)
+        patterns = [rule.keeps for rule in by_text if rule.name.endswith(".pattern")]
+        self.few = combined(patterns + by_row)
         self.many = combined([rule.keeps for rule in by_text] + by_row)
         self.many_clean = combined([rule.keeps for rule in by_text if not rule.name.endswith(".text")] + by_row)
 
@@ -89,7 +91,7 @@ class Judge:
             return holds(frame, self.many_clean if clean else self.many)
         keys = self.record.key
         return all(plain(spec, frame[spec.name].to_list(), spec.name in keys) for spec in self.texts) and holds(
-            frame, self.row_rules
+            frame, self.few
         )
 
 
@@ -127,11 +129,9 @@ def within(spec: FieldSpec, column: pl.Series, limit: datetime | None) -> bool:
 
 
 def plain(spec: FieldSpec, values: list[str | None], key: bool) -> bool:
-    """Whether all texts keep their rules beyond doubt."""
+    """Whether all texts keep their rules beyond doubt, but for their pattern."""
     if spec.choices:
         return all(value is None or value in spec.choices for value in values)
-    if spec.pattern is not None:
-        return False
     least, most = text_bounds(spec, key)
     if not key:
         return all(value is None or least <= len(value) <= most for value in values)
