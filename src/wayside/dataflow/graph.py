@@ -12,7 +12,8 @@ from wayside.dataflow.rows import Rows, guarded
 from wayside.dataflow.tracing import Tracer
 from wayside.domain import Flow, Plan, Stream, Table
 from wayside.domain.flow import Join
-from wayside.record.rules import all_kept, first_broken
+from wayside.record.judge import judge_of
+from wayside.record.rules import first_broken
 
 Refused = Callable[[str, Rows, str, str], None]
 """Sets aside rows of a named flow: flow, rows, rule, sentence."""
@@ -59,13 +60,13 @@ class Graph:
 
     def valid(self, flow: Flow, rows: Rows, refused: Refused) -> Rows:
         """Set aside rows that break a rule of the flow's record."""
-        rules = flow.record.rules()
-        if all_kept(rows.frame, rules):
+        if judge_of(flow.record).keeps_all(rows.frame, None):
             return rows
+        rules = flow.record.rules()
         verdict = first_broken(rows.frame, rules)
         for index in verdict.drop_nulls().unique().sort():
             refused(flow.name, rows.filter(verdict == index), rules[index].name, rules[index].message)
-        return rows.filter(verdict.is_null())
+        return rows.filter(verdict.is_null()) if verdict.null_count() < len(verdict) else rows
 
     def remember(self, flow: str, rows: Rows) -> None:
         """Keep versions of the tables that joins look into."""

@@ -74,14 +74,19 @@ class Judge:
         return Decoded(frame.filter(good), rows.filter(good), rejections)
 
     def keeps_all(
-        self, frame: pl.DataFrame, received: datetime, *, clean: bool, sizes: Mapping[str, tuple[int, int]]
+        self,
+        frame: pl.DataFrame,
+        received: datetime | None,
+        *,
+        clean: bool = False,
+        sizes: Mapping[str, tuple[int, int]] = NOTHING,
     ) -> bool:
-        """Whether all rows are beyond doubt; event times are bounded by the moment of receipt."""
+        """Whether all rows are beyond doubt; event times are bounded by the moment of receipt, if one is given."""
         if frame.is_empty():
             return True
         if any(not spec.optional and frame[spec.name].null_count() for spec in self.record.fields.values()):
             return False
-        limit = received + AHEAD
+        limit = None if received is None else received + AHEAD
         for spec in self.others:
             if not within(spec, frame[spec.name], limit if spec.name == self.record.time else None):
                 return False
