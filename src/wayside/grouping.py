@@ -145,7 +145,7 @@ def dictionary(column: pl.Series) -> Dictionary:
     order = order_of(values)
     values = values.gather(order)
     first = 0
-    # In Polars, because PyArrow's own conversions import pandas where that is installed, which takes a third of a second.
+    # In Polars, because PyArrow's own conversions import pandas where that is installed: a third of a second.
     indices = pl.Series(encoded.indices)
     if indices.null_count():
         first, indices = 1, indices.fill_null(len(values))

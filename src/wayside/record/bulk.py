@@ -126,7 +126,8 @@ class BulkDecoder:
         frame, rows = filled.frame, spans.rows
         if filled.doubtful:
             good = frame.select(pl.all_horizontal(pl.col(filled.doubtful).is_not_null())).to_series()
-            frame, rows = frame.filter(good), rows[good.to_numpy()]
+            kept = np.flatnonzero(good.to_numpy())
+            frame, rows = frame[kept], rows[kept]
         names = list(self.record.fields)
         parts.append(Part(frame if frame.columns == names else frame.select(names), rows, filled.sizes))
         if len(rows) == len(rest):
