@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import signal
 import socket
+import sqlite3
 from pathlib import Path
 
 from e2e.running import Running, command, wait_for
@@ -51,3 +52,17 @@ def test_a_busy_port_and_another_demo_are_no_obstacle(tmp_path: Path) -> None:
             assert "Another demo is running" in second.stderr
             assert first.stop(signal.SIGINT) == 0
     assert list(tmp_path.glob("wayside-demo-*")) == []
+
+
+def test_what_a_demo_of_other_declarations_left_is_no_obstacle(tmp_path: Path) -> None:
+    env = {"XDG_DATA_HOME": str(tmp_path)}
+    assert command("demo", "--port", "0", "--seconds", "1", env=env).returncode == 0
+    with sqlite3.connect(tmp_path / "wayside" / "demo" / "hot" / "hot.sqlite") as store:
+        found = store.execute(
+            "UPDATE definitions SET body = replace(body, 'tumbling', 'session') WHERE kind = 'window'"
+        )
+        assert found.rowcount > 0
+    again = command("demo", "--port", "0", "--seconds", "1", env=env)
+    assert again.returncode == 0, again.stderr
+    assert "Beginning anew" in again.stderr
+    assert SUMMARY.fullmatch(again.stdout.splitlines()[1])

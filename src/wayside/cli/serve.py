@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from wayside.cli.output import RUN, DataDir, note, say, state
-from wayside.errors import ConfigError, DataFolderLockedError
+from wayside.errors import ConfigError, DataFolderLockedError, DeclarationError
 
 if TYPE_CHECKING:
     from wayside.runtime.service import Service
@@ -92,7 +93,13 @@ def demo(
     plan = chosen_plan(settings.domains)
     limits = limits_of(settings)
     listener = open_listener(settings.host, settings.port, limits, tries=NEXT_PORTS)
-    with listener, Service(plan, settings) as service:
+    with listener, ExitStack() as running:
+        try:
+            service = running.enter_context(Service(plan, settings))
+        except DeclarationError as error:  # an earlier version's demo; nobody keeps what was generated
+            note(f"Beginning anew, because what earlier demos left is declared otherwise: {error.what}")
+            demo_folder(fresh=True)
+            service = running.enter_context(Service(plan, settings))
         tally = Tally(service)
         host = Host(service, listener, limits)
         code = host.run(lambda address: say(invitation(service, address, seconds)), seconds=seconds)
