@@ -58,7 +58,7 @@ class EmbeddedEngine:
         *,
         clock: Clock = SYSTEM,
         group: str = "engine",
-        max_rows: int = 125_000,
+        max_rows: int = 200_000,
         snapshot_seconds: float = 2.0,
         pause: float = 0.01,
     ) -> None:
