@@ -25,8 +25,9 @@ class Limits:
     backlog: int = 512
     send_buffer: int = 64 * KIB
     """Kernel memory for what a connection has not yet taken."""
-    send_seconds: float = 20.0
-    """A reader that takes nothing for this long is cut off."""
+    send_seconds: float = 14.0
+    """A reader that takes nothing for this long is cut off. One whose kernel takes a last little just before the end of
+    that time gets it once more, and must be gone within 30 s all the same."""
 
     body_single: int = MIB
     body_batch: int = 8 * MIB

@@ -59,16 +59,18 @@ def cut(transport: asyncio.Transport) -> None:
 def judge(mark: Mark | None, transport: asyncio.Transport, now: float, *, seconds: float, rate: int) -> Mark | None:
     """The mark to keep; raises TimeoutError for a reader that took less than `rate` bytes/s of what waited.
 
-    A reader that has taken everything that waited `seconds` ago is fine, however little that was.
+    A reader that has taken everything that waited is fine, however little that was, and time counts from there.
     """
     waiting, taken = standing(transport)
     if not waiting:
         return None
     if mark is None:
         return Mark(now, taken, waiting)
+    progress = taken - mark.taken
+    if progress >= mark.waiting:
+        return Mark(now, taken, waiting)
     if now - mark.since <= seconds:
         return mark
-    progress = taken - mark.taken
-    if progress < mark.waiting and progress < rate * (now - mark.since):
+    if progress < rate * (now - mark.since):
         raise TimeoutError(f"{waiting} bytes wait, {progress} were taken in {now - mark.since:.0f} s")
     return Mark(now, taken, waiting)
