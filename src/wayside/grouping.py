@@ -21,7 +21,7 @@ ROOMY = 4
 """Cells per row up to which a cell for every combination of keys is worth its memory."""
 LEAST = 1 << 16
 """Cells that are always worth it."""
-SOME = 256
+SOME = 1_000
 """Distinct values up to which Python sorts them."""
 MOST = 1 << 62
 """More combinations than this cannot be numbered."""

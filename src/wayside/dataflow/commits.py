@@ -59,5 +59,7 @@ class Listeners:
     def newest_of(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
         """The newest row per key among rows of a table."""
         spec = self.plan.tables[table].spec
-        placed = frame.drop_nulls([*spec.key, spec.time])
-        return newest(placed, spec.key, spec.time, "_offset").drop("_offset")
+        needed = [*spec.key, spec.time]
+        placed = frame.drop_nulls(needed) if any(frame[name].null_count() for name in needed) else frame
+        found = newest(placed, spec.key, spec.time, "_offset")
+        return found[[name for name in found.columns if name != "_offset"]]

@@ -41,7 +41,7 @@ class SpanOperator:
         """Take rows in; returns the mask of rows late for at least one of their windows, or null."""
         newest = times - np.mod(times, self.every)
         late: npt.NDArray[np.bool_] | None = None
-        values = frame.select(self.needed)
+        values = frame[self.needed]
         for back in range(self.size // self.every):
             starts = newest - back * self.every
             behind = starts + self.size <= watermark

@@ -34,7 +34,7 @@ def conform(rows: pl.DataFrame, schema: pl.Schema, *, where: str) -> pl.DataFram
             why=f"Required: {', '.join(schema)}; found: {', '.join(rows.columns)}.",
         )
     if all(rows.schema[name] == dtype for name, dtype in schema.items()):
-        return rows.select(list(schema))
+        return rows if rows.width == len(schema) and rows.columns == list(schema) else rows[list(schema)]
     return rows.select(pl.col(name).cast(dtype, strict=True) for name, dtype in schema.items())
 
 
@@ -61,7 +61,7 @@ def newest(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
     """
     rows = conform(rows, stored_schema(spec), where=f"table {spec.name!r}")
     needed = [*spec.key, spec.time]
-    placed = rows.drop_nulls(needed)
+    placed = rows.drop_nulls(needed) if any(rows[name].null_count() for name in needed) else rows
     if placed.height < rows.height:
         log.warning(
             "Table %s: %d row(s) with a null in %s cannot be placed and are left out.",

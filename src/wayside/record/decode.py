@@ -22,7 +22,7 @@ from wayside.record.base import Record
 from wayside.record.fields import FieldSpec
 from wayside.record.judge import Decoded, validate
 from wayside.record.strict import broken_structure
-from wayside.record.times import IMPOSSIBLE, parse_seconds, parse_times, whole_seconds
+from wayside.record.times import IMPOSSIBLE, common_times, parse_seconds, parse_times, whole_seconds
 from wayside.specs import TIME
 from wayside.values import Rejection
 
@@ -134,6 +134,8 @@ class Decoder:
 def times(spec: FieldSpec, values: list[Any]) -> tuple[pl.Series, pl.Series | None]:
     """Instants of a column that may mix text and numbers, and where a given value was no instant."""
     if values and type(values[0]) is int and (column := whole_seconds(values)) is not None:
+        return column.alias(spec.name), None
+    if (column := common_times(values)) is not None:
         return column.alias(spec.name), None
     if len(values) <= FEW and all(isinstance(value, str) and IMPOSSIBLE(value) for value in values):
         return pl.Series(spec.name, [None] * len(values), dtype=TIME), pl.Series([True] * len(values))

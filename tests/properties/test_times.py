@@ -1,0 +1,46 @@
+"""What Python reads of a few times is what Polars reads of many."""
+
+from __future__ import annotations
+
+import polars as pl
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from wayside.record.times import common_times, parse_times
+
+DIGITS = st.text("0123456789", min_size=2, max_size=2)
+FRACTIONS = st.one_of(st.just(""), st.integers(0, 999_999_999).map(lambda n: f".{n:09d}"), st.just("."), st.just(".5"))
+
+
+@st.composite
+def texts(draw: st.DrawFn) -> str:
+    """Something like an instant: mostly well formed, at times impossible, at times with a stray character."""
+    two = lambda least, most: f"{draw(st.integers(least, most)):02d}"  # noqa: E731 - a name for five uses
+    year = draw(st.sampled_from(["0000", "0001", "1969", "1970", "2024", "2026", "2300", "9999"]))
+    fraction = draw(FRACTIONS)[: draw(st.sampled_from([0, 4, 7, 10]))]
+    text = f"{year}-{two(0, 13)}-{two(0, 32)}T{two(0, 24)}:{two(0, 60)}:{two(0, 60)}{fraction}"
+    text += draw(st.sampled_from(["Z", "Z", "Z", "", "z", "+00:00", "Z ", "\n"]))
+    if draw(st.integers(0, 9)) == 0:
+        place = draw(st.integers(0, len(text) - 1))
+        text = text[:place] + draw(st.sampled_from(["٣", "x", " ", "-", ",", ""])) + text[place + 1 :]
+    return text
+
+
+@given(st.lists(texts(), min_size=1, max_size=5))
+@example(["2026-11-26T15:14:48Z"])
+@example(["2026-11-26T15:14:48.856Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"])
+@example(["2026-02-29T00:00:00Z"])
+@example(["2026-01-01T24:00:00Z"])
+def test_a_few_are_read_as_many_are(values: list[str]) -> None:
+    found = common_times(values)
+    if found is not None:
+        assert found.to_list() == parse_times(pl.Series(values, dtype=pl.String), None).to_list()
+
+
+def test_the_most_common_forms_are_read_in_python() -> None:
+    found = common_times(["2026-11-26T15:14:48Z", "2026-11-26T15:14:48.856Z", "1969-12-31T23:59:59.999999Z"])
+    assert found is not None
+    assert found.dtype == pl.Datetime("us", "UTC")
+    assert found.to_physical().to_list()[2] == -1
+    for other in ([None], [3], ["2026-11-26"], ["2026-11-26T15:14:48"], ["2026-11-26T15:14:48Z"] * 257):
+        assert common_times(other) is None
