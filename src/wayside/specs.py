@@ -13,6 +13,8 @@ from typing import Literal
 import polars as pl
 
 TIME = pl.Datetime("us", "UTC")
+ENDLESS = timedelta(days=2_932_896)
+"""The length of a window over all time: from 1970 to the end of 9999, so that every record is in it."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class WindowSpec:
 
     `kind` is tumbling (every == size), hopping (every < size) or session (a span ends after `gap` without records;
     `size` and `every` are zero then). Stored rows hold `window_start`, `window_end`, the key columns and the partials.
+    A tumbling window of the length `ENDLESS` is a running total: it is always open.
     """
 
     name: str
@@ -88,6 +91,11 @@ class WindowSpec:
     aggregates: dict[str, Aggregate]
     input: pl.Schema
     units: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def endless(self) -> bool:
+        """Whether this is a running total over all time."""
+        return self.size == ENDLESS
 
     @property
     def partials(self) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from wayside.specs import TIME
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST = datetime(9999, 12, 31, tzinfo=UTC)
 SECOND = 1_000_000
 BASE = int((START - EPOCH).total_seconds()) * SECOND
 DELETE = -1.0
@@ -146,7 +147,14 @@ def cases(draw: st.DrawFn) -> Case:
         rows.append(Row(key % partitions, f"k{key}", time, value))
     window = draw(
         st.sampled_from(
-            [{"every": "10s"}, {"every": "5s", "size": "15s"}, {"every": "1s"}, {"gap": "4s"}, {"gap": "1s"}]
+            [
+                {"every": "10s"},
+                {"every": "5s", "size": "15s"},
+                {"every": "1s"},
+                {"every": "all time"},
+                {"gap": "4s"},
+                {"gap": "1s"},
+            ]
         )
     )
     number = len(rows)
@@ -298,10 +306,15 @@ def cells(frame: pl.DataFrame) -> dict[tuple[str, int, int], list[Any]]:
     return found
 
 
+def micros(text: str) -> int:
+    """A window's span; all time reaches from 1970 to the end of 9999."""
+    return (LAST - EPOCH) // timedelta(microseconds=1) if text == "all time" else int(text[:-1]) * SECOND
+
+
 def expected(case: Case) -> Answer:
     """The oracle's answer."""
     common = {"lateness": case.lateness * SECOND, "partitions": case.partitions}
-    window = {name: int(text[:-1]) * SECOND for name, text in case.window.items()}
+    window = {name: micros(text) for name, text in case.window.items()}
     if "gap" in window:
         return oracle.sessions(reaching(case), gap=window["gap"], **common)
     return oracle.spans(reaching(case), size=window.get("size", window["every"]), every=window["every"], **common)

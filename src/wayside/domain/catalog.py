@@ -46,10 +46,23 @@ class Domain:
                         why=f"Listed: {', '.join(sorted(names))}.",
                         next="Add it to flow=.",
                     )
+        self.check_totals()
         tables = {node.name: node.spec.schema for node in self.flow if isinstance(node, Table)}
         windows = {node.name: list(node.spec.aggregates) for node in self.flow if isinstance(node, Window)}
         for map in self.maps:
             map.check(tables, windows, {geometry.name: geometry.kind for geometry in self.geometries})
+
+    def check_totals(self) -> None:
+        """What is drawn over time cannot be a running total."""
+        endless = {node.name for node in self.flow if isinstance(node, Window) and node.spec.endless}
+        drawn = [(layer.name, layer.window) for layer in self.layers] + [(map.name, map.window) for map in self.maps]
+        for name, window in drawn:
+            if window in endless:
+                raise DeclarationError(
+                    f"{name!r} draws {window!r} over time, which is one sum over all time.",
+                    where=f"domain {self.name!r}",
+                    next="Declare a window of a length beside it.",
+                )
 
     def check_places(self) -> None:
         """A layer's place names columns of its table, and a geometry of the domain; names are used once."""

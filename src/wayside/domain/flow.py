@@ -14,7 +14,7 @@ import polars as pl
 
 from wayside.domain.checks import check_columns, check_transform
 from wayside.domain.feeds import Feed, Source, Transform
-from wayside.domain.windows import window_spec
+from wayside.domain.windows import length, window_spec
 from wayside.durations import duration
 from wayside.errors import DeclarationError
 from wayside.record import Record
@@ -100,9 +100,10 @@ class Flow:
 
         `every` alone makes tumbling windows, `size` with a smaller `every` hopping ones, `gap` sessions. A window
         closes when the watermark (newest event time less `lateness`) passes its end; see docs/semantics.md.
+        `every="all time"` makes running totals: one window per key, to which no record is late, and always open.
         """
         spans = {"every": every, "size": size, "gap": gap}
-        given = {key: duration(span) for key, span in spans.items() if span is not None}
+        given = {key: length(span) for key, span in spans.items() if span is not None}
         spec = window_spec(name, self.record, tuple(by), given, lateness=duration(lateness), aggregates=aggregates)
         return Window(spec, self, duration(idle))
 

@@ -7,14 +7,20 @@ from datetime import timedelta
 from typing import Literal
 
 from wayside.domain.checks import check_columns
-from wayside.durations import spoken
+from wayside.durations import duration, spoken
 from wayside.errors import DeclarationError
 from wayside.record import Record
-from wayside.specs import Aggregate, WindowSpec
+from wayside.specs import ENDLESS, Aggregate, WindowSpec
 
 ZERO = timedelta(0)
 LONGEST = timedelta(days=31)
+ALL_TIME = "all time"
 Kind = Literal["tumbling", "hopping", "session"]
+
+
+def length(span: str | timedelta) -> timedelta:
+    """A span as a domain writes it; `all time` is longer than any other. Raises ConfigError."""
+    return ENDLESS if span == ALL_TIME else duration(span)
 
 
 def window_spec(
@@ -75,6 +81,10 @@ def check_aggregates(
 
 def shape(spans: Mapping[str, timedelta], where: str) -> tuple[Kind, timedelta, timedelta, timedelta]:
     """Kind, every, size and gap of a window."""
+    if ENDLESS in spans.values():
+        if set(spans) != {"every"}:
+            raise DeclarationError("A window over all time has no `size` and no `gap`.", where=where)
+        return "tumbling", ENDLESS, ENDLESS, ZERO
     gap = spans.get("gap")
     if gap is not None:
         if len(spans) > 1:

@@ -68,6 +68,8 @@ def nodes(plan: Plan) -> Iterator[tuple[str, str, str]]:
 
 def span(spec: WindowSpec) -> str:
     """How long a window is, in words."""
+    if spec.endless:
+        return "all time"
     if spec.kind == "session":
         return f"sessions of gap {spoken(spec.gap)}"
     if spec.kind == "hopping":

@@ -11,7 +11,7 @@ import polars as pl
 from wayside.server import frames
 from wayside.server.changes import Wish, allowed, event, table_object, window_object
 from wayside.server.operations import Context
-from wayside.server.params import of_column
+from wayside.server.params import FIRST, LAST, of_column
 from wayside.server.ring import Ring
 from wayside.server.services import Services
 from wayside.server.windows import partials
@@ -75,8 +75,11 @@ def recent(services: Services, name: str, wish: Wish) -> dict[str, Any]:
     """The open windows and, per key, the newest closed one of the last few."""
     spec = services.plan.windows[name].spec
     now = services.clock.now()
-    reach = max(3 * spec.size, 2 * spec.gap, 6 * spec.every)
-    rows = allowed(partials(services, spec, now - reach - spec.lateness, now + reach, None), wish.where)
+    start, end = FIRST, LAST
+    if not spec.endless:
+        reach = max(3 * spec.size, 2 * spec.gap, 6 * spec.every)
+        start, end = now - reach - spec.lateness, now + reach
+    rows = allowed(partials(services, spec, start, end, None), wish.where)
     closed = rows.filter(~pl.col("open")).unique(list(spec.by), keep="last", maintain_order=True)
     both = pl.concat([closed, rows.filter(pl.col("open"))])
     return window_object(spec, both.tail(ROWS))

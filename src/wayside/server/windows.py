@@ -99,6 +99,20 @@ def span(services: Services, given: Given) -> tuple[datetime, datetime]:
     return start, end
 
 
+def reach(services: Services, spec: WindowSpec, given: Given) -> tuple[datetime, datetime]:
+    """The range of a window's rows. Raises ProblemError for a range of running totals, which have none."""
+    if not spec.endless:
+        return span(services, given)
+    if given["from"] or given["to"]:
+        raise ProblemError(
+            422,
+            f"{spec.name} counts over all time.",
+            where="query parameters from and to",
+            next="Leave them out, or ask a window of a length.",
+        )
+    return FIRST, LAST
+
+
 def operations(context: Context) -> Operations:
     """The routes of this file."""
     base, windows = "/v1/windows", list(context.services.plan.windows.values())
@@ -119,7 +133,7 @@ def rows_handler(context: Context) -> Handler:
     async def handle(request: Request) -> Response:
         spec = find(context, request.path_params["window"]).spec
         format, given = frames.wanted(request), read(request, PARAMS, keys(spec))
-        start, end = span(services, given)
+        start, end = reach(services, spec, given)
 
         def ask() -> tuple[pl.DataFrame, bool]:
             rows = partials(services, spec, start, end, given.where)
@@ -138,7 +152,7 @@ def summary_handler(context: Context) -> Handler:
     async def handle(request: Request) -> Response:
         spec = find(context, request.path_params["window"]).spec
         format, given = frames.wanted(request), read(request, summary_params(spec), keys(spec))
-        start, end = span(services, given)
+        start, end = reach(services, spec, given)
         by = list(dict.fromkeys(given.values.get("by", ())))
 
         def ask() -> pl.DataFrame:
