@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from wayside.adapters.running import Runner
-from wayside.adapters.sources import EventStream, Files, Mqtt, Polling, Simulator
+from wayside.adapters.sources import EventStream, Files, Mqtt, Polling, Simulator, SqlTable
 from wayside.clock import SYSTEM, Clock
 from wayside.domain import Feed
 from wayside.ports import Intake
 
 
-def runner_of(feed: Feed, intake: Intake, *, clock: Clock = SYSTEM) -> Runner | None:
-    """What reads this feed's source, or null for one that others push to (or files that nobody has named)."""
+def runner_of(feed: Feed, intake: Intake, *, clock: Clock = SYSTEM, kept: Path | None = None) -> Runner | None:
+    """What reads this feed's source, or null for one that others push to (or files that nobody has named).
+
+    `kept` is the file in which a source may keep how far it has come.
+    """
     match feed.source:
         case Simulator():
             from wayside.adapters.simulate import SimulatorRunner
@@ -34,4 +37,8 @@ def runner_of(feed: Feed, intake: Intake, *, clock: Clock = SYSTEM) -> Runner | 
             from wayside.adapters.events import EventsRunner
 
             return EventsRunner(feed.source, intake, feed.wire.time or "", clock=clock)
+        case SqlTable():
+            from wayside.adapters.sql_table import SqlTableRunner
+
+            return SqlTableRunner(feed.source, feed.wire, intake, kept, clock=clock)
     return None

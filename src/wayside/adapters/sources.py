@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +13,7 @@ from wayside.adapters.entities import Change
 from wayside.errors import DeclarationError
 
 AS_FAST_AS_POSSIBLE: Literal["as fast as possible"] = "as fast as possible"
+IDENTIFIER = re.compile(r"[^\W\d]\w{0,62}")
 Speed = float | Literal["as fast as possible"]
 
 
@@ -164,6 +166,49 @@ class EventStream:
 
     def __post_init__(self) -> None:
         checked_url(self.url, "EventStream")
+
+
+@dataclass(frozen=True)
+class SqlTable:
+    """A table or view of a SQL database that only grows, read from where the last reading ended.
+
+    `url` is `sqlite:///file.db` (four slashes begin a path from the root) or `postgresql://user:${env:NAME}@host/name`,
+    which needs the extra `postgres`. Rows are asked for in the order of the integer column `id`, `batch` at a time,
+    every so many seconds; how far it has come is kept in the data folder. A row is taken once for each id: one that is
+    changed under its id is not seen again. A row that becomes visible after one with a greater id, because its
+    transaction took longer, is found as long as it is among the last `overlap` ids.
+
+    `columns` maps columns of the table to fields of the wire record, `constants` gives fields that the table lacks.
+    `back_off` holds the shortest and longest wait after failures.
+    """
+
+    kind: ClassVar[str] = "sql table"
+    url: str
+    table: str
+    id: str = "id"
+    columns: Mapping[str, str] = field(default_factory=dict)
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    every: float = 60.0
+    batch: int = 5_000
+    overlap: int = 1_000
+    back_off: tuple[float, float] = (1.0, 300.0)
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("sqlite:///", "postgresql://", "postgres://")):
+            raise DeclarationError(
+                f"{self.url.partition(':')[0][:40]!r} is no kind of SQL database that can be read.",
+                where="SqlTable(url=)",
+                next="Write sqlite:///file.db or postgresql://user:${env:NAME}@host/name.",
+            )
+        for name in (*self.table.split("."), self.id):
+            if not IDENTIFIER.fullmatch(name):
+                raise DeclarationError(f"{name[:80]!r} is no name of a table or column.", where="SqlTable")
+        if self.every <= 0 or self.batch < 1 or self.overlap < 0:
+            raise DeclarationError(
+                "A table is read every so many seconds, some rows at a time.",
+                where=f"SqlTable({self.table!r})",
+                why=f"Got every={self.every:g}, batch={self.batch}, overlap={self.overlap}.",
+            )
 
 
 def checked_url(url: str, what: str) -> None:

@@ -41,6 +41,11 @@ class Folder:
         return self.root / "lake"
 
     @property
+    def feeds(self) -> Path:
+        """How far sources have come that are read bit by bit, a file each."""
+        return self.root / "feeds"
+
+    @property
     def stamp(self) -> Path:
         """Which version wrote the folder."""
         return self.root / "wayside.json"
@@ -109,6 +114,6 @@ def hold(root: Path, files: FileSystem = REAL) -> Iterator[Folder]:
 
 def empty(root: Path) -> None:
     """Remove what Wayside has written below a data folder that is held; nothing else that lies there."""
-    for name in ("log", "hot", "lake"):
+    for name in ("log", "hot", "lake", "feeds"):
         shutil.rmtree(root / name, ignore_errors=True)
     (root / "wayside.json").unlink(missing_ok=True)
