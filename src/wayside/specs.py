@@ -13,8 +13,8 @@ from typing import Literal
 import polars as pl
 
 TIME = pl.Datetime("us", "UTC")
-ENDLESS = timedelta(days=2_932_896)
-"""The length of a window over all time: from 1970 to the end of 9999, so that every record is in it."""
+ENDLESS = timedelta(days=2_932_895)
+"""The length of a window over all time: from 1970 to nearly the end of 9999, so that every record is in it."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from wayside.specs import TIME
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-LAST = datetime(9999, 12, 31, tzinfo=UTC)
+LAST = datetime(9999, 12, 30, tzinfo=UTC)
 SECOND = 1_000_000
 BASE = int((START - EPOCH).total_seconds()) * SECOND
 DELETE = -1.0
@@ -307,7 +307,7 @@ def cells(frame: pl.DataFrame) -> dict[tuple[str, int, int], list[Any]]:
 
 
 def micros(text: str) -> int:
-    """A window's span; all time reaches from 1970 to the end of 9999."""
+    """A window's span; all time reaches from 1970 nearly to the end of 9999."""
     return (LAST - EPOCH) // timedelta(microseconds=1) if text == "all time" else int(text[:-1]) * SECOND
 
 

@@ -1,7 +1,8 @@
-"""The words in which a domain is declared: topics, feeds, streams, windows, tables, layers, maps, reports,
-endpoints."""
+"""The words in which a domain is declared: topics, feeds, streams, windows, tables, layers, maps, boards,
+reports, endpoints."""
 
 from wayside.domain.aggregates import count, maximum, mean, minimum, total
+from wayside.domain.boards import Board
 from wayside.domain.catalog import Domain, discover
 from wayside.domain.feeds import Feed, Source
 from wayside.domain.flow import Flow, Stream, Table, Topic, Window
@@ -12,6 +13,7 @@ from wayside.domain.views import Answer, Endpoint, Geometry, Layer, Place, Queri
 __all__ = [
     "Answer",
     "Band",
+    "Board",
     "Calls",
     "Domain",
     "Endpoint",

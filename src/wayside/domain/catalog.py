@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 
+from wayside.domain.boards import Board
 from wayside.domain.checks import check_columns
 from wayside.domain.flow import Flow, Table, Window
 from wayside.domain.maps import Map
@@ -14,6 +15,8 @@ from wayside.domain.views import Endpoint, Geometry, Layer, Report
 from wayside.errors import DeclarationError, NotFoundError
 
 GROUP = "wayside.domains"
+ASKED = "wayside.domains.asked"
+"""Domains that run only where they are named."""
 Node = Flow | Window | Table
 
 
@@ -33,6 +36,7 @@ class Domain:
     zone: str = "UTC"
     geometries: Sequence[Geometry] = field(default_factory=tuple)
     maps: Sequence[Map] = field(default_factory=tuple)
+    boards: Sequence[Board] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
         names = {node.name for node in self.flow}
@@ -49,6 +53,8 @@ class Domain:
         self.check_totals()
         tables = {node.name: node.spec.schema for node in self.flow if isinstance(node, Table)}
         windows = {node.name: list(node.spec.aggregates) for node in self.flow if isinstance(node, Window)}
+        for board in self.boards:
+            board.check([each.path for each in self.endpoints if each.method == "GET"], windows)
         for map in self.maps:
             map.check(tables, windows, {geometry.name: geometry.kind for geometry in self.geometries})
 
@@ -84,9 +90,14 @@ class Domain:
 
 
 def discover(names: Sequence[str] | None = None) -> list[Domain]:
-    """The installed domains, or those named, in the order of their names."""
+    """The installed domains, or those named, in the order of their names.
+
+    A domain that is offered in the group `wayside.domains.asked` is found only when it is named.
+    """
     found = {point.name: point for point in entry_points(group=GROUP)}
     wanted = sorted(found) if names is None else list(names)
+    if names is not None:
+        found |= {point.name: point for point in entry_points(group=ASKED)}
     for name in wanted:
         if name not in found:
             raise NotFoundError(

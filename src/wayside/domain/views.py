@@ -18,7 +18,8 @@ class Generator(Protocol):
     @property
     def running(self) -> bool: ...
 
-    def start(self, things: int, *, rate: float = 1.0) -> None: ...
+    def start(self, things: int | None = None, *, rate: float | None = None) -> None:
+        """Start so many things at so many messages per second each, or as the feed declares it."""
 
     def stop(self) -> None: ...
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from wayside.domain import Domain, Layer, Stream, Table, Window
+from wayside.domain import Board, Domain, Layer, Stream, Table, Window
 from wayside.domain.flow import Join
 from wayside.durations import duration
 from wayside.server.frames import iso
@@ -91,6 +91,7 @@ def domain_of(services: Services, domain: Domain) -> dict[str, Any]:
         "zone": domain.zone,
         "layers": [layer_of(layer) for layer in domain.layers],
         "maps": [map_of(map) for map in domain.maps],
+        "boards": [board_of(board) for board in domain.boards],
         "tables": list(plan.tables),
         "windows": [window_of(window) for window in plan.windows.values()],
         "geometries": [
@@ -98,6 +99,19 @@ def domain_of(services: Services, domain: Domain) -> dict[str, Any]:
         ],
         "reports": [{"name": report.name, "title": report.title} for report in domain.reports],
         "streams": list(plan.flows),
+    }
+
+
+def board_of(board: Board) -> dict[str, Any]:
+    """One board; seconds in place of spoken durations."""
+    return {
+        "name": board.name,
+        "title": board.title,
+        "path": board.path,
+        "thing_word": board.thing_word,
+        "window": board.window or None,
+        "stale_seconds": duration(board.stale).total_seconds(),
+        "dead_seconds": duration(board.dead).total_seconds(),
     }
 
 

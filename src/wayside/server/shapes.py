@@ -187,6 +187,18 @@ class MapShape(BaseModel):
     dead_seconds: float
 
 
+class BoardShape(BaseModel):
+    """A board: which endpoint fills it, and what its rows are."""
+
+    name: str
+    title: str
+    path: str
+    thing_word: str
+    window: str | None
+    stale_seconds: float
+    dead_seconds: float
+
+
 class ReportShape(BaseModel):
     """One report."""
 
@@ -202,6 +214,7 @@ class DomainShape(BaseModel):
     zone: str
     layers: list[LayerShape]
     maps: list[MapShape]
+    boards: list[BoardShape]
     tables: list[str]
     windows: list[WindowShape]
     geometries: list[GeometryShape]
