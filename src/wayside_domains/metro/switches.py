@@ -52,7 +52,8 @@ def switches_of(lines: Lines) -> list[Endpoint]:
         }
         return Answer(200, body)
 
-    path, asked = f"/api/{lines.name}", {"speed": SPEED, "begin": BEGIN}
+    path = f"/api/{lines.name}"
+    asked: dict[str, dict[str, Any]] = {"speed": SPEED, "begin": BEGIN}
     return [
         Endpoint("POST", f"{path}/start", starter(lines), "Start the simulated lines", None, asked, STARTS),
         Endpoint("POST", f"{path}/stop", stop, "Stop the simulated lines", replies={200: "stopped"}),

@@ -3,7 +3,7 @@
  * shorter path or a page made by hand says so here.
  */
 
-import type { Domain, MapInfo } from '../lib/types';
+import type { BoardInfo, Domain, MapInfo } from '../lib/types';
 
 const PATHS: Record<string, string> = {
   devices: '/devices',
@@ -40,6 +40,20 @@ export function mapAt(domains: readonly Domain[], path: string): { domain: Domai
   for (const domain of domains) {
     const map = domain.maps.find((one) => mapPath(domains, one) === path);
     if (map) return { domain, map };
+  }
+  return null;
+}
+
+/** Boards of things in groups: the first is at /status, further ones have their names in the path. */
+export function statusPath(domains: readonly Domain[], board: BoardInfo): string {
+  const first = domains.flatMap(({ boards }) => boards)[0];
+  return first?.name === board.name ? '/status' : `/status/${encodeURIComponent(board.name)}`;
+}
+
+export function statusAt(domains: readonly Domain[], path: string): { domain: Domain; board: BoardInfo } | null {
+  for (const domain of domains) {
+    const board = domain.boards.find((one) => statusPath(domains, one) === path);
+    if (board) return { domain, board };
   }
   return null;
 }
