@@ -69,12 +69,13 @@ def test_every_station_is_shown_once_with_the_entries_that_the_simulation_counte
             assert len(found) == len(expected)
             for place, cells in zip(expected, found, strict=True):
                 twins = [each for each in expected if each.name == place.name]
-                assert cells[0].startswith(place.description if len(twins) > 1 else place.name)
+                assert cells[0].split("\n")[0] == place.name
+                assert ("\n" in cells[0]) == (len(twins) > 1 or len(place.lines) > 1)
                 assert number(cells[-1]) == own[str(place.station_id)], place
             seen += len(found)
         assert seen == len(own) == 89
         harlems = [cells[0] for cells in rows(page, "Blue") if cells[0].startswith("Harlem")]
-        assert harlems == ["Harlem (Blue Line, West)", "Harlem (Blue Line, East)"]
+        assert harlems == ["Harlem\nBlue Line, West", "Harlem\nBlue Line, East"]
         here = page.locator(".what.here b").all_inner_texts()
         assert len(here) == len(set(here)) == 30, "each train is at one station"
         assert all(re.fullmatch(r"[BRG]L00\d", train) for train in here)
@@ -126,6 +127,30 @@ def test_what_was_heard_long_ago_is_said_to_be_so(browser: Browser, lines: Site)
         expect(page.get_by_text("by its own clock; heard 4 min stale.")).to_be_visible()
         expect(page.locator(".groups.old")).to_have_count(1)
         shot(page, "status-stale")
+
+
+def test_nothing_yet_and_an_endpoint_that_fails(browser: Browser, lines: Site) -> None:
+    nothing = {
+        "now": datetime.now(UTC).isoformat(),
+        "heard": None,
+        "clock": None,
+        "facts": [],
+        "columns": [],
+        "groups": [],
+    }
+    with opened(browser, "about:blank") as watched:
+        page = watched.page
+        answers = [{"json": nothing}, {"status": 503, "json": {"title": "The store does not answer.", "status": 503}}]
+        page.route("**/api/metro/board", lambda route: route.fulfill(**answers[0]))
+        page.goto(f"{lines.url}/status")
+        expect(page.get_by_text("Nothing has been heard yet.")).to_be_visible()
+        expect(page.get_by_text("No station is known.")).to_be_visible()
+        shot(page, "status-nothing")
+        answers.pop(0)
+        page.reload()
+        expect(page.get_by_role("alert")).to_contain_text("The store does not answer.")
+        shot(page, "status-failing")
+        watched.forgive("503")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
