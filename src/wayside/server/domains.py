@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 import orjson
+import polars as pl
 from starlette.requests import Request
 from starlette.responses import Response
 
 from wayside.domain import Answer, Endpoint
-from wayside.server import bodies, documents
+from wayside.server import bodies, documents, frames
 from wayside.server.ingest import content_lines, unsupported
 from wayside.server.operations import Context, Handler, Operation, Operations
 from wayside.server.params import checked, unknown
@@ -24,12 +25,14 @@ REF = "#/components/schemas/{name}"
 def operations(context: Context) -> Operations:
     """The routes of all domains."""
     queries = LiveQueries(context.services)
+    # What a map lists can be had as a file, as every table can.
+    listed = {map.calls.path for domain in context.services.plan.domains for map in domain.maps if map.calls}
     return [
         Operation(
             endpoint.method,
             endpoint.path,
-            handler(context, queries, endpoint),
-            {endpoint.path: document(domain.title, endpoint)},
+            handler(context, queries, endpoint, rows=endpoint.path in listed),
+            {endpoint.path: document(domain.title, endpoint, rows=endpoint.path in listed)},
             components(endpoint),
         )
         for domain in context.services.plan.domains
@@ -37,14 +40,15 @@ def operations(context: Context) -> Operations:
     ]
 
 
-def handler(context: Context, queries: LiveQueries, endpoint: Endpoint) -> Handler:
-    """Decode, run the domain's function on a worker, encode."""
+def handler(context: Context, queries: LiveQueries, endpoint: Endpoint, *, rows: bool = False) -> Handler:
+    """Decode, run the domain's function on a worker, encode; with `rows`, those of the answer in any format."""
     decode: Callable[[bytes], Any] | None = (
         msgspec.json.Decoder(endpoint.body).decode if endpoint.body is not None else None
     )
 
     async def handle(request: Request) -> Response:
-        given = parameters(request, endpoint)
+        format = frames.wanted(request) if rows else "json"
+        given = parameters(request, endpoint, rows=rows)
         body = None
         if decode is not None:
             headers = dict(request.scope["headers"])
@@ -53,15 +57,31 @@ def handler(context: Context, queries: LiveQueries, endpoint: Endpoint) -> Handl
             raw = await bodies.read(request.receive, headers, context.budget, lines=False)
             body = decoded(decode, raw)
         answer = await context.workers.run(endpoint.handler, queries, body, given)
+        if format != "json" and answer.status == 200:
+            return await context.workers.run(as_file, answer, format, endpoint.path.rsplit("/", 1)[1])
         return written(answer)
 
     return handle
 
 
-def parameters(request: Request, endpoint: Endpoint) -> dict[str, str]:
+def as_file(answer: Answer, format: frames.Format, name: str) -> Response:
+    """The rows of an answer as a file: text, numbers and truth values as they are, everything else as JSON."""
+    rows = [
+        {
+            key: cell if cell is None or isinstance(cell, str | int | float) else orjson.dumps(cell).decode()
+            for key, cell in row.items()
+        }
+        for row in answer.body["rows"]
+    ]
+    return frames.respond(pl.DataFrame(rows, infer_schema_length=None), format, name=name)
+
+
+def parameters(request: Request, endpoint: Endpoint, *, rows: bool = False) -> dict[str, str]:
     """Path and query parameters as text; each declared one once."""
     given = {name: str(value) for name, value in request.path_params.items()}
     for name, text in request.query_params.multi_items():
+        if rows and name == documents.FORMAT.name:
+            continue
         if name not in endpoint.parameters:
             raise unknown(name, list(endpoint.parameters))
         if name in given:
@@ -97,7 +117,7 @@ def components(endpoint: Endpoint) -> dict[str, Any]:
     return msgspec.json.schema_components([endpoint.body], ref_template=REF)[1] if endpoint.body is not None else {}
 
 
-def document(tag: str, endpoint: Endpoint) -> dict[str, Any]:
+def document(tag: str, endpoint: Endpoint, *, rows: bool = False) -> dict[str, Any]:
     """The OpenAPI description of a domain's endpoint."""
     replies = endpoint.replies or {200: "Success"}
     written: dict[str, Any] = {
@@ -107,7 +127,8 @@ def document(tag: str, endpoint: Endpoint) -> dict[str, Any]:
         "parameters": [
             {"name": name, "in": "query", "required": False, "schema": schema}
             for name, schema in endpoint.parameters.items()
-        ],
+        ]
+        + ([documents.parameter(documents.FORMAT)] if rows else []),
         "responses": {
             **documents.problems(422, 503),
             **{str(status): {"description": meaning} for status, meaning in replies.items() if status < 400},

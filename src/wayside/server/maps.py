@@ -21,8 +21,9 @@ from wayside.server.windows import FROM, TO, span
 EVERY = Param(
     "every", "int", "At most one row per thing and so many seconds, the newest.", default=1, least=1, most=600
 )
+ONLY = Param("only", "choice", "`newest`: the last row of each thing, of those that are there.", choices=("newest",))
 LIMIT = Param("limit", "int", "Rows at most; ask for a shorter range beyond it.", 200_000, least=1, most=500_000)
-PAST = (FROM, TO, EVERY, LIMIT, documents.FORMAT)
+PAST = (FROM, TO, EVERY, ONLY, LIMIT, documents.FORMAT)
 
 
 NESTED = ("lines", "places", "bands", "states", "facts", "calls")
@@ -80,7 +81,8 @@ def operations(context: Context) -> Operations:
 
         def ask() -> pl.DataFrame:
             rows = readings(services, origin, (start, end), given.where)
-            return thinned(rows.select(map.columns()), map, given["every"])
+            rows = rows.select(map.columns())
+            return present(rows, map) if given["only"] else thinned(rows, map, given["every"])
 
         rows = await context.workers.run(ask)
         if rows.height > given["limit"]:
@@ -107,6 +109,13 @@ def thinned(rows: pl.DataFrame, map: Map, every: int) -> pl.DataFrame:
         return rows
     span = pl.col(map.time).dt.truncate(f"{every}s")
     return rows.group_by(map.thing, span.alias("_span"), maintain_order=True).last().select(rows.columns)
+
+
+def present(rows: pl.DataFrame, map: Map) -> pl.DataFrame:
+    """The newest row of each thing by its event time, without those that have gone by then."""
+    newest = rows.sort(map.time, maintain_order=True).unique(map.thing, keep="last", maintain_order=True)
+    there = newest.filter(~pl.col(map.gone).fill_null(False)) if map.gone else newest
+    return there.sort(*([map.line] if map.line else []), map.thing, maintain_order=True)
 
 
 def past_document(plan: Plan, map: Map) -> dict[str, Any]:

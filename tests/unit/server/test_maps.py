@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import polars as pl
 import pytest
 
 from made_city import calls, fixes, iso, plan, routes
@@ -107,3 +109,38 @@ def test_a_wrong_declaration_says_what_is_wrong(changes: dict[str, Any], said: s
     (domain,) = plan().domains
     with pytest.raises(DeclarationError, match=said):
         Domain("m", "M", domain.flow, maps=[declared(**changes)], geometries=domain.geometries)
+
+
+def test_what_was_there_at_a_moment_is_the_newest_row_of_each_thing(city: Site) -> None:
+    rows = past(city, 0, 61, only="newest")
+    assert len(rows) == 12
+    assert {row[1][14:19] for row in rows} == {"01:00"}
+    assert len(past(city, 0, 61, only="newest", line_id=["red", "blue"])) == 6
+    span = {"from": iso(NOW), "to": iso(NOW + timedelta(seconds=61)), "only": "newest", "format": "csv"}
+    text = city.client.get("/v1/maps/city/past", params=span).text.splitlines()
+    assert len(text) == 13
+    assert text[0].startswith("thing_id,at,latitude")
+
+
+def test_who_has_left_is_not_there() -> None:
+    with Site(plan=plan()) as site:
+        rows = fixes(routes(), 12, NOW)
+        site.post(rows, "/v1/topics/spots/records")
+        site.post([{**rows[0], "gone": True, "at": iso(NOW + timedelta(seconds=5))}], "/v1/topics/spots/records")
+        site.settle()
+        assert len(past(site, 0, 60, only="newest")) == (11 if site.plan.domains[0].maps[0].gone else 12)
+
+
+def test_what_is_due_can_be_had_as_a_file(city: Site) -> None:
+    asked = {"thing": "r-1"}
+    rows = city.client.get("/api/city/due", params=asked).json()["rows"]
+    answer = city.client.get("/api/city/due", params={**asked, "format": "csv"})
+    assert answer.headers["content-disposition"] == 'attachment; filename="due.csv"'
+    lines = answer.text.splitlines()
+    assert len(lines) == len(rows) + 1
+    assert lines[0].split(",") == list(rows[0])
+    parquet = city.client.get("/api/city/due", params={**asked, "format": "parquet"}).content
+    assert pl.read_parquet(io.BytesIO(parquet)).height == len(rows)
+    assert city.client.get("/api/city/due", params={**asked, "format": "xls"}).status_code == 422
+    document = city.client.get("/openapi.json").json()["paths"]["/api/city/due"]["get"]
+    assert "format" in {parameter["name"] for parameter in document["parameters"]}
