@@ -66,7 +66,7 @@ class Metro:
             return topic.feed(f"{self.name}_{what}", source).name
 
         names = [
-            made("trains", self.arrivals, lambda _, chance: Trains(clockwork, chance), TRAINS * len(LINES), 0.2),
+            made("trains", self.arrivals, lambda _, chance: Trains(clockwork, chance), TRAINS * len(LINES), 1.0),
             made(
                 "turnstiles", self.entries, lambda _, chance: Turnstiles(clockwork, chance, zone, counted),
                 len(stations()), 0.5,
