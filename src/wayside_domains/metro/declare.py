@@ -8,11 +8,21 @@ from datetime import datetime
 
 import polars as pl
 
-from wayside.adapters import Simulation, Simulator, SqlTable
+from wayside.adapters import HttpPush, Simulation, Simulator, SqlTable
 from wayside.domain import Board, Domain, Topic, count, maximum, mean, minimum
 from wayside_domains.metro.board import board_of
 from wayside_domains.metro.network import LINES, TRAINS, stations, stops
-from wayside_domains.metro.records import Arrival, Entry, EntryAtStation, Station, Stop, Weather
+from wayside_domains.metro.records import (
+    Arrival,
+    ArrivalMessage,
+    Entry,
+    EntryAtStation,
+    EntryMessage,
+    Station,
+    Stop,
+    Weather,
+    WeatherMessage,
+)
 from wayside_domains.metro.simulation import Clockwork, Listed, Sky, Trains, Turnstiles
 from wayside_domains.metro.switches import switches_of
 
@@ -54,8 +64,16 @@ class Metro:
         self.entries = Topic("org.chicago.cta.station.turnstile.v1", Entry, retention=None)
         self.weather = Topic("org.chicago.cta.weather.v1", Weather)
         self.stops = Topic("org.chicago.cta.stations", Stop, compact=True, retention=None)
+        self.clients()
         self.simulated = self.simulators(seed, table)
         self.flow()
+
+    def clients(self) -> None:
+        """Producers of the system before this one, which send by REST Proxy to topics of these names."""
+        wires = ((self.arrivals, ArrivalMessage), (self.entries, EntryMessage), (self.weather, WeatherMessage))
+        for (topic, wire), what in zip(wires, ("arrivals", "entries", "weather"), strict=True):
+            push = HttpPush(f"/topics/{topic.name}")
+            topic.feed(f"{self.name}_{what}_clients", push, wire=wire, parse=in_milliseconds)
 
     def simulators(self, seed: int, table: SqlTable | None) -> list[str]:
         """Declare the feeds; returns the names of those that are simulated."""
@@ -109,6 +127,12 @@ class Metro:
             endpoints=[board_of(path, [node.name for node in names]), *switches_of(self)],
             zone=self.zone,
         )
+
+
+def in_milliseconds(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """Messages whose time is a number of milliseconds; they are sent when it happens."""
+    at = pl.from_epoch("timestamp", time_unit="ms").dt.cast_time_unit("us").dt.replace_time_zone("UTC")
+    return rows.with_columns(at.alias("timestamp"), at.alias("sent_at"))
 
 
 def one_line(rows: pl.LazyFrame) -> pl.LazyFrame:

@@ -11,8 +11,8 @@ Line = Literal["blue", "red", "green"]
 SAID = "when the message was sent; the same as its time unless the lines run at another pace"
 
 
-class Arrival(Record, key="station_id", time="timestamp"):
-    """A train has arrived at a station, and left the one before."""
+class ArrivalBody(Record, key="station_id"):
+    """What is told of an arrival apart from its time."""
 
     station_id: int = field(example=40020)
     train_id: str = field(max_length=32, example="BL007")
@@ -21,16 +21,26 @@ class Arrival(Record, key="station_id", time="timestamp"):
     train_status: Literal["out_of_service", "in_service", "broken_down"]
     prev_station_id: int | None = field(doc="where it was before")
     prev_direction: Literal["a", "b"] | None
+
+
+class Arrival(ArrivalBody, key="station_id", time="timestamp"):
+    """A train has arrived at a station, and left the one before."""
+
     timestamp: datetime = field(doc="when it arrived")
     sent_at: datetime | None = field(doc=SAID)
 
 
-class Entry(Record, key="station_id", time="timestamp"):
-    """One person went through a turnstile."""
+class EntryBody(Record, key="station_id"):
+    """What is told of an entry apart from its time."""
 
     station_id: int = field(example=40020)
     station_name: str = field(max_length=128, example="Harlem")
     line: Line
+
+
+class Entry(EntryBody, key="station_id", time="timestamp"):
+    """One person went through a turnstile."""
+
     timestamp: datetime = field(doc="when the turnstile turned")
     sent_at: datetime | None = field(doc=SAID)
 
@@ -45,11 +55,16 @@ class EntryAtStation(Record, key="station_id", time="timestamp"):
     order: int | None = field(doc="the station's place on its line")
 
 
-class Weather(Record, time="timestamp"):
-    """The weather above the lines, each hour."""
+class WeatherBody(Record):
+    """What is told of the weather apart from its time."""
 
     temperature: float = field(unit="[degF]", ge=-100, le=150)
     status: Literal["sunny", "partly_cloudy", "cloudy", "windy", "precipitation"]
+
+
+class Weather(WeatherBody, time="timestamp"):
+    """The weather above the lines, each hour."""
+
     timestamp: datetime = field(doc="when it was measured")
     sent_at: datetime | None = field(doc=SAID)
 
@@ -80,3 +95,24 @@ class Station(Record, key="station_id", time="valid_from"):
     line: Line
     lines: str = field(doc="all of its lines, with commas between them")
     valid_from: datetime
+
+
+MILLISECONDS = "milliseconds since 1970, as clients of the system before this one have it in their keys"
+
+
+class ArrivalMessage(ArrivalBody, key="station_id"):
+    """An arrival as it is produced by REST Proxy: the key holds the time."""
+
+    timestamp: int = field(ge=0, doc=MILLISECONDS)
+
+
+class EntryMessage(EntryBody, key="station_id"):
+    """An entry as it is produced by REST Proxy."""
+
+    timestamp: int = field(ge=0, doc=MILLISECONDS)
+
+
+class WeatherMessage(WeatherBody):
+    """The weather as it is produced by REST Proxy."""
+
+    timestamp: int = field(ge=0, doc=MILLISECONDS)

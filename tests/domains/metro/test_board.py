@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -119,16 +120,53 @@ def test_weather_and_whose_time_it_is(site: Site) -> None:
     assert fact["value"].endswith(" °F")
     assert found["clock"] == fact["at"], "the lines run in the past, and the board says so"
     assert found["heard"] > iso(datetime.now(UTC) - timedelta(seconds=60))
-    # A client of the REST Proxy sends no more than this.
-    records = [{"value": {"temperature": 79, "status": "sunny", "timestamp": iso(datetime.now(UTC))}}]
-    answer = site.client.post(
-        f"/topics/{WEATHER}",
-        json={"records": records},
-        headers={"content-type": "application/vnd.kafka.json.v2+json"},
+
+
+def schema(name: str, **fields: Any) -> str:
+    """An Avro schema as the clients send it."""
+    return json.dumps(
+        {"type": "record", "name": name, "fields": [{"name": field, "type": kind} for field, kind in fields.items()]}
     )
-    assert answer.status_code == 200, answer.text
+
+
+def test_clients_of_the_system_before_produce_by_rest_proxy(site: Site) -> None:
+    """Avro with the time in the key, in milliseconds, and nothing of it in the value."""
+    list_stops(site)
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    nullable = ["null", "int"]
+    arrival = {"station_id": 40010, "train_id": "BL007", "direction": "a", "line": "blue", "train_status": "in_service"}
+    sent = {
+        WEATHER: (schema("w", temperature="float", status="string"), {"temperature": 79.0, "status": "sunny"}),
+        TURNSTILE: (
+            schema("t", station_id="int", station_name="string", line="string"),
+            {"station_id": 40010, "station_name": "Airfield", "line": "blue"},
+        ),
+        ARRIVALS: (
+            schema(
+                "a", station_id="int", train_id="string", direction="string", line="string", train_status="string",
+                prev_station_id=nullable, prev_direction=["null", "string"],
+            ),
+            {**arrival, "prev_station_id": {"int": 40020}, "prev_direction": {"string": "a"}},
+        ),
+    }  # fmt: skip
+    for topic, (value, said) in sent.items():
+        body = {
+            "key_schema": schema("k", timestamp="long"),
+            "value_schema": value,
+            "records": [{"key": {"timestamp": now}, "value": said}],
+        }
+        answer = site.client.post(
+            f"/topics/{topic}", json=body, headers={"content-type": "application/vnd.kafka.avro.v2+json"}
+        )
+        assert answer.status_code == 200, answer.text
+        assert "error_code" not in answer.json()["offsets"][0] or answer.json()["offsets"][0]["error_code"] is None
     site.settle()
-    assert board(site)["facts"][0]["value"] == "79 °F"
+    found = board(site)
+    assert found["facts"][0]["value"] == "79 °F"
+    row = rows_of(found)["40010"]
+    assert row["entries"] == 1
+    assert [event["text"] for event in row["a"]] == ["BL007"]
+    assert found["heard"][:16] == iso(datetime.fromtimestamp(now / 1000, UTC))[:16]
 
 
 def test_a_station_has_one_line_whatever_the_order_of_its_rows() -> None:
