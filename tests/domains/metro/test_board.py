@@ -223,7 +223,7 @@ def entered(running: Running) -> dict[str, int]:
 
 def test_entries_equal_what_the_simulation_has_counted_over_a_crash(tmp_path: Path) -> None:
     own: Counter[str] = Counter()
-    begin = iso(datetime.now(UTC) - timedelta(hours=9))
+    begin = iso(datetime.now(UTC) - timedelta(hours=20))
     for turn in range(2):
         with up(tmp_path, "--domains", "metro") as running:
             wait_for(lambda running=running: running.get("/readyz")["status"] == "ready")
