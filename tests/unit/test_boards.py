@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from server_site import Sample, Site
+from wayside.adapters import HttpPush
 from wayside.domain import Answer, Board, Domain, Endpoint, Plan, Topic, count, discover
 from wayside.errors import DeclarationError, NotFoundError
-from wayside.runtime.chosen import installed
+from wayside.runtime.chosen import installed, plan_of
 
 
 def domain(**changes: Any) -> Domain:
@@ -42,6 +43,13 @@ def test_a_board_is_declared_to_the_page() -> None:
             "window": "ever", "stale_seconds": 90.0, "dead_seconds": 300.0,
         }
     ]  # fmt: skip
+
+
+def test_a_feed_has_a_name_of_its_own() -> None:
+    samples = Topic("samples", Sample)
+    samples.feed("latest", HttpPush())
+    with pytest.raises(DeclarationError, match="both named 'latest'"):
+        plan_of([Domain("store", "Store", [samples.table("latest")])])
 
 
 def test_a_domain_may_wait_until_it_is_named() -> None:

@@ -29,6 +29,10 @@ def plan_of(found: Sequence[Domain]) -> Plan:
                 why="Every topic takes records under its own name, beside its feeds.",
                 next="Give the feed another name.",
             )
+        if name in plan.flows or name in plan.tables or name in plan.windows:
+            raise DeclarationError(
+                f"A feed and a step are both named {name!r}.", where="plan", next="Give the feed another name."
+            )
     return plan
 
 

@@ -81,7 +81,7 @@ class Metro:
 
         def made(what: str, topic: Topic, world: World, things: int, rate: float) -> str:
             source = Simulator(world, things=things, rate=rate, seed=seed, demo=True)
-            return topic.feed(f"{self.name}_{what}", source).name
+            return topic.feed(f"{self.name}_simulated_{what}", source).name
 
         names = [
             made("trains", self.arrivals, lambda _, chance: Trains(clockwork, chance), TRAINS * len(LINES), 1.0),
