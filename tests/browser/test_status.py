@@ -119,6 +119,11 @@ def test_the_rows_can_be_had_as_a_file(browser: Browser, lines: Site) -> None:
         assert len(text) > 80
 
 
+def test_the_plan_behind_the_board_is_drawn(browser: Browser, lines: Site) -> None:
+    with opened(browser, f"{lines.url}/pipelines") as watched:
+        expect(watched.page.locator("svg g")).to_have_count(len(lines.get("/v1/plan")["nodes"]), timeout=20_000)
+
+
 def test_what_was_heard_long_ago_is_said_to_be_so(browser: Browser, lines: Site) -> None:
     def old(route: Route) -> None:
         found: dict[str, Any] = route.fetch().json()
