@@ -17,6 +17,7 @@ from wayside_domains.transit.irish import Reader
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network, Networks
 from wayside_domains.transit.onmap import endpoints_of, map_of
+from wayside_domains.transit.passages import passages_of
 from wayside_domains.transit.records import Notice, StopEvent, StopPrediction, VehiclePosition, VehicleState
 from wayside_domains.transit.simulation import events_of, positions_of
 from wayside_domains.transit.timetable import Timetable
@@ -51,6 +52,7 @@ class Transit:
         self.notices = Topic(f"{prefix}notices", Notice)
         matched = states(self.networks.timetable)
         self.states = self.positions.stream(f"{prefix}vehicle_states", into=VehicleState, transform=matched)
+        self.passages = passages_of(self.states, self.networks.timetable, prefix)
         self.vehicles = self.states.table(f"{prefix}vehicles", deleted=pl.col("removed"), search=SEARCH)
 
     def simulate(
@@ -157,7 +159,7 @@ class Transit:
         return Domain(
             self.name,
             self.title,
-            flow=[self.vehicles, *self.windows(), *self.tables()],
+            flow=[self.vehicles, *self.windows(), *self.passages.windows, *self.tables(), self.passages.latest],
             layers=self.layers(),
             geometries=self.geometries(),
             maps=[map_of(self.name, self.title, self.vehicles.name, self.prefix)],

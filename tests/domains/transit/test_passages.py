@@ -1,0 +1,152 @@
+"""Calls at stops as they happen: what the running plan infers is what the batch infers, with headways and dwell."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.domains.transit import samples
+from wayside.clock import ManualClock
+from wayside.dataflow.graph import Graph
+from wayside.runtime.trial import Trial
+from wayside_domains.transit import Network, Transit, city, domain
+from wayside_domains.transit.arrivals import dwell, headways, inferred
+from wayside_domains.transit.matching import enriched
+from wayside_domains.transit.passages import calls_of
+from wayside_domains.transit.records import VehiclePosition
+from wayside_domains.transit.simulation import positions_of
+
+BEGAN = datetime(2026, 11, 26, 17, 30, tzinfo=UTC)
+EVERY = 15
+CALL = ["trip_id", "start_date", "stop_id", "stop_sequence", "event"]
+
+
+@pytest.fixture(scope="module")
+def hour() -> tuple[Trial, pl.DataFrame]:
+    """Half an hour of the city's evening peak through the running plan, and the same in one frame."""
+    trial = Trial(domain, clock=ManualClock(BEGAN))
+    world = positions_of(city.timetable)(90, random.Random(50))
+    said: list[dict[str, Any]] = []
+    for step in range(1800 // EVERY):
+        at = BEGAN + timedelta(seconds=EVERY * step)
+        assert isinstance(trial.clock, ManualClock)
+        trial.clock.advance(EVERY)
+        found = [dict(message) for thing in range(90) for message in world.messages(thing, at)]
+        assert trial.push("halcyon_vehicles", found).rejected == 0
+        said += [message for message in found if not message["removed"]]
+        if step == 60:
+            trial.engine.recover()  # what was remembered comes back
+    trial.finish()
+    rows = [
+        {**dict.fromkeys(VehiclePosition.fields), **m, "timestamp": datetime.fromisoformat(m["timestamp"])}
+        for m in said
+    ]
+    frame = pl.DataFrame(rows, schema=VehiclePosition.schema())
+    return trial, inferred(enriched(frame, lambda _: city.timetable()), lambda _: city.timetable())
+
+
+def test_live_calls_are_those_of_the_batch(hour: tuple[Trial, pl.DataFrame]) -> None:
+    trial, batch = hour
+    live = trial.windows("stop_times")
+    assert live["calls"].to_list() == [1] * live.height, "each call is found once"
+    assert trial.late("stop_times").is_empty()
+    assert live.height > 800
+    one = live.select(*CALL, at="moment", delay="delay").sort(CALL)
+    other = batch.select(*CALL, at=pl.col("timestamp").dt.epoch("us") / 1e6, delay="delay").sort(CALL)
+    assert one.select(CALL).equals(other.select(CALL))
+    assert (one["at"] - other["at"]).abs().max() < 1e-3
+    assert (one["delay"] - other["delay"]).abs().max() < 1e-3
+
+
+def test_dwell_and_headway_are_those_of_the_batch(hour: tuple[Trial, pl.DataFrame]) -> None:
+    trial, batch = hour
+    live = trial.windows("stop_times")
+    stays = dwell(batch).select("trip_id", "start_date", "stop_id", "stop_sequence", "dwell")
+    both = live.filter(event="departure").join(stays, on=stays.columns[:-1], suffix="_batch")
+    assert both.height > 350
+    assert (both["dwell"] - both["dwell_batch"]).abs().max() < 1e-3
+    apart = headways(batch).select(*CALL, "headway", "planned_headway")
+    gaps = live.join(apart, on=CALL, suffix="_batch").drop_nulls("headway_batch")
+    told = gaps.drop_nulls("headway")
+    # The position that shows the later of two calls may come first: then one of them has no vehicle ahead.
+    assert told.height > 0.97 * gaps.height > 300
+    agree = (told["headway"] - told["headway_batch"]).abs() < 1e-3
+    assert agree.mean() > 0.97
+
+
+def test_spacing_is_a_state_of_the_newest_call(hour: tuple[Trial, pl.DataFrame]) -> None:
+    trial, _ = hour
+    table = trial.table("stop_headways")
+    assert set(table["event"]) == {"arrival", "departure"}
+    for row in table.drop_nulls("planned_headway").to_dicts():
+        share = row["headway"] / row["planned_headway"]
+        assert row["spacing"] == ("bunched" if share < 0.25 else "gap" if share > 1.75 else "even")
+        assert (row["bunched"], row["gap"]) == (float(share < 0.25), float(share > 1.75))
+    assert table["spacing"].drop_nulls().len() > 50
+    lines = trial.windows("line_headways")
+    assert lines["calls"].sum() == trial.windows("stop_times").height
+    assert lines["bunched"].drop_nulls().is_between(0, 1).all()
+
+
+def test_calls_keep_the_place_of_the_position_that_showed_them() -> None:
+    """Else they would be late, or not, by how the log is cut."""
+    trial = Trial(domain, clock=ManualClock(BEGAN))
+    graph = Graph(trial.plan)
+    for name in ("vehicle_progress", "stop_passages", "stop_calls"):
+        assert graph.tracers[name].way is not None, name
+
+
+def move(**changed: Any) -> dict[str, Any]:
+    given = {
+        "network": "example", "vehicle_id": "v", "trip_id": "r1", "start_date": "20260316", "basis": "line",
+        "timestamp": datetime(2026, 3, 16, 7, 3, tzinfo=UTC), "before": datetime(2026, 3, 16, 7, 2, tzinfo=UTC),
+        "along": 2300.0, "furthest": 900.0, "speed": None, "before_speed": None, "status": "moving",
+        "stop_id": None, "stop_sequence": None, "standing": None, "before_status": "moving", "before_stop_id": None,
+        "before_stop_sequence": None, "stood": None,
+    }  # fmt: skip
+    return given | changed
+
+
+@pytest.mark.parametrize(
+    ("changed", "events"),
+    [
+        ({}, [("B", "arrival"), ("B", "departure"), ("C", "arrival"), ("C", "departure")]),
+        ({"along": 1_100.0}, [("B", "arrival")]),
+        ({"furthest": 2_300.0, "along": 1_000.0}, []),
+        ({"before": datetime(2026, 3, 16, 6, 59, tzinfo=UTC)}, []),
+        ({"before": datetime(2026, 3, 16, 7, 3, tzinfo=UTC)}, []),
+        ({"trip_id": "unheard of"}, []),
+        ({"basis": "words", "before_stop_sequence": 1, "stop_sequence": 2, "before_stop_id": "A"}, []),
+        (
+            {"trip_id": "?", "basis": "words", "before_stop_sequence": 1, "before_stop_id": "A", "stop_sequence": 2},
+            [("A", "arrival"), ("A", "departure")],
+        ),
+    ],
+)
+def test_what_one_move_tells(tmp_path: Any, changed: dict[str, Any], events: list[tuple[str, str]]) -> None:
+    table = samples.timetable(tmp_path)
+    found = list(calls_of(move(**changed), table))
+    assert [(call["stop_id"], call["event"]) for call in found] == events
+    assert [call["timestamp"] for call in found] == sorted(call["timestamp"] for call in found)
+
+
+def test_a_feed_without_a_timetable_is_read_by_its_words() -> None:
+    made = Transit("x", "X", Network("x", "X"), zone="UTC")
+    trial = Trial(made.domain(), clock=ManualClock(BEGAN))
+    place = {"network": "x", "trip_id": "t", "start_date": "20261126", "latitude": 1.0, "longitude": 1.0}
+    for second, vehicle, number, status in (
+        (0, "a", 1, "moving"), (30, "a", 1, "stopped"), (60, "a", 2, "moving"),
+        (90, "b", 1, "moving"), (150, "b", 1, "stopped"), (180, "b", 2, "moving"),
+    ):  # fmt: skip
+        at = (BEGAN + timedelta(seconds=second)).isoformat()
+        said = {"vehicle_id": vehicle, "stop_id": f"s{number}", "stop_sequence": number, "status": status}
+        assert trial.push("vehicle_positions", [{**place, **said, "timestamp": at, "removed": False}]).rejected == 0
+    rows = trial.table("stop_headways").to_dicts()
+    assert [(row["event"], row["stop_id"], row["headway"], row["dwell"], row["ahead_vehicle_id"]) for row in rows] == [
+        ("arrival", "s1", 120.0, None, "a"), ("departure", "s1", 120.0, 15.0, "a"),
+    ]  # fmt: skip
+    assert {row["spacing"] for row in rows} == {None}
