@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import structlog
 
 from wayside.dataflow.rows import Rows
 from wayside.dataflow.watermark import NEVER, Watermark
 from wayside.domain.flow import Previous
-from wayside.grouping import numbered
 
 log = structlog.get_logger()
-AT, FLOOR, NUMBER, KEY = "_at", "_floor", "_number", "_key"
-"""Columns of a memory: event time, and of the rows at hand the oldest time that is remembered, number and key."""
+AT, FLOOR, NUMBER, KEY, HASH = "_at", "_floor", "_number", "_key", "_hash"
+"""Columns of a memory: event time; of the rows at hand the oldest time that is remembered; number, key, its hash."""
 
 
 class Kept:
@@ -36,8 +37,11 @@ class Kept:
         self.totals = {f"_r{number}": aggregate for number, aggregate in enumerate(earlier.running.values())}
         columns = self.keys | self.taken | {name: aggregate.column for name, aggregate in self.totals.items()}
         self.read = [pl.col(column).alias(name) for name, column in columns.items()]
-        self.schema = pl.Schema({**{name: schema[column] for name, column in columns.items()}, AT: pl.Int64()})
+        self.schema = pl.Schema(
+            {**{name: schema[column] for name, column in columns.items()}, AT: pl.Int64(), HASH: pl.UInt64()}
+        )
         self.told = dict(zip((*self.taken, *self.totals), earlier.fields, strict=True))
+        self.nothing = hashed(pl.DataFrame(schema=self.schema), list(self.keys))
         self.frames: dict[str, pl.DataFrame] = {}
         self.progress = Watermark(earlier.horizon // timedelta(microseconds=1), float("inf"))
 
@@ -63,37 +67,46 @@ class Kept:
 
     def remembered(self, source: str, here: pl.DataFrame) -> pl.DataFrame:
         """What each row with a whole key is told, with the row's number; the memory takes the rows in."""
-        known = self.frames.get(source, pl.DataFrame(schema=self.schema))
-        before = known.with_columns(pl.lit(NEVER, pl.Int64).alias(FLOOR), pl.lit(None, pl.Int64).alias(NUMBER))
-        both = keyed(pl.concat([before, here.select(before.columns)]), list(self.keys))
-        newest = pl.col(AT).cum_max().shift(1).over(KEY)
-        counted = both.filter((pl.col(AT) >= newest).fill_null(True))
-        last = pl.col(AT).shift(1).over(KEY)
-        counted = counted.with_columns((last >= pl.col(FLOOR)).fill_null(False).alias("_known"))
-        counted = counted.with_columns((~pl.col("_known")).cum_sum().over(KEY).alias("_life"))
-        extremes = [
-            getattr(pl.col(name), "cum_max" if total.kind == "maximum" else "cum_min")()
-            .forward_fill()
-            .over(KEY, "_life")
-            for name, total in self.totals.items()
-        ]
-        counted = counted.with_columns(extremes)
-        told = counted.select(
-            NUMBER, *(pl.when("_known").then(pl.col(name).shift(1).over(KEY)).alias(name) for name in self.told)
-        ).drop_nulls(NUMBER)
+        known = self.frames.get(source, self.nothing)
+        here = hashed(here, list(self.keys))
+        touched = known[HASH].is_in(
+            here[HASH].unique().implode()
+        )  # two keys may share a hash, and are told apart below
+        before = known.filter(touched).with_columns(
+            pl.lit(NEVER, pl.Int64).alias(FLOOR), pl.lit(None, pl.Int64).alias(NUMBER)
+        )
+        rows, groups = grouped(pl.concat([before, here.select(before.columns)]), list(self.keys))
+        rows, first = counted(rows, groups)
+        at = rows[AT].to_numpy()
+        lives = first.copy()  # a row that is the first of its key, or that finds it forgotten
+        lives[1:] |= at[:-1] < rows[FLOOR].to_numpy()[1:]
+        rows = self.totalled(rows, lives)
+        prior = pl.int_range(-1, rows.height - 1, eager=True)
+        told = rows.select(pl.col(list(self.told)).gather(prior.set(pl.Series(lives), None)))
+        told = told.with_columns(rows[NUMBER]).drop_nulls(NUMBER)
         least = self.progress.floor(self.progress.newest.get(source, NEVER))
-        latest = counted.unique(KEY, keep="last", maintain_order=True).filter(pl.col(AT) >= least)
-        self.frames[source] = latest.select(list(self.schema))
+        latest = rows.filter(pl.Series(np.append(first[1:], True)))
+        kept = pl.concat([known.filter(~touched), latest.select(known.columns)])
+        self.frames[source] = kept.filter(kept[AT] >= least)
         return told
+
+    def totalled(self, rows: pl.DataFrame, lives: npt.NDArray[np.bool_]) -> pl.DataFrame:
+        """Rows with their extremes so far in place of the values."""
+        if not self.totals:
+            return rows
+        life = pl.Series("_life", np.cumsum(lives))
+        cumulated = {"maximum": pl.Expr.cum_max, "minimum": pl.Expr.cum_min}
+        return rows.with_columns(life).with_columns(
+            cumulated[total.kind](pl.col(name)).forward_fill().over("_life") for name, total in self.totals.items()
+        )
 
     # -- state -----------------------------------------------------------------------------------------------------
 
     def saved(self, source: str) -> pl.DataFrame:
         """The memory of one partition; its first row has no key, and says how far the partition has come."""
         mark = pl.DataFrame({AT: [self.progress.newest[source]]}, schema={AT: pl.Int64})
-        return pl.concat([mark, self.frames.get(source, pl.DataFrame(schema=self.schema))], how="diagonal").select(
-            list(self.schema)
-        )
+        kept = self.frames.get(source, self.nothing)
+        return pl.concat([mark, kept], how="diagonal").select(list(self.schema))
 
     def load(self, source: str, saved: pl.DataFrame) -> None:
         """Take over what was saved. A memory of other columns is of another plan: it begins anew."""
@@ -101,15 +114,40 @@ class Kept:
             log.warning("the memory of a step is of another plan and begins anew", step=self.flow.name)
             return
         self.progress.newest[source] = int(saved[AT][0])
-        self.frames[source] = saved[1:]
+        self.frames[source] = hashed(saved[1:], list(self.keys))
 
 
-def keyed(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    """Rows with the number of their key."""
-    cells = numbered(rows, keys)
-    if cells is None:
-        return rows.with_columns(pl.struct(keys).rank("dense").alias(KEY))
-    return rows.with_columns(pl.Series(KEY, cells.numbers))
+def hashed(rows: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+    """Rows with a number that follows from their key."""
+    return rows.with_columns(pl.struct(keys).hash(0).alias(HASH))
+
+
+def grouped(rows: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, npt.NDArray[Any]]:
+    """Rows key by key, each key's in the order in which they stand, and numbers of the keys."""
+    found = rows[HASH].to_numpy()
+    order = np.argsort(found, kind="stable")
+    ordered, numbers = rows[order], found[order]
+    same = numbers[1:] == numbers[:-1]
+    for key in keys:
+        column = ordered[key]
+        if same.any() and not (column[1:] == column[:-1]).to_numpy()[same].all():
+            break  # two keys share a hash
+    else:
+        return ordered, numbers
+    ranks = rows.select(pl.struct(keys).rank("dense")).to_series().to_numpy()
+    order = np.argsort(ranks, kind="stable")
+    return rows[order], ranks[order]
+
+
+def counted(rows: pl.DataFrame, groups: npt.NDArray[np.int64]) -> tuple[pl.DataFrame, npt.NDArray[np.bool_]]:
+    """Rows of groups without those that are older than one before them, and which are the first of their group."""
+    at = rows[AT].to_numpy()
+    first = np.append(True, groups[1:] != groups[:-1])
+    if not (at[1:][~first[1:]] < at[:-1][~first[1:]]).any():
+        return rows, first
+    newest = rows.with_columns(pl.Series(KEY, groups)).select(pl.col(AT).cum_max().over(KEY)).to_series().to_numpy()
+    keeps = at >= newest
+    return rows.filter(pl.Series(keeps)), np.append(True, groups[keeps][1:] != groups[keeps][:-1])
 
 
 def saved_memories(kept: Mapping[str, Kept]) -> dict[str, pl.DataFrame]:

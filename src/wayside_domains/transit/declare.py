@@ -159,7 +159,7 @@ class Transit:
         return Domain(
             self.name,
             self.title,
-            flow=[self.vehicles, *self.windows(), *self.passages.windows, *self.tables(), self.passages.latest],
+            flow=[self.vehicles, *self.windows(), self.passages.times, *self.tables(), self.passages.latest],
             layers=self.layers(),
             geometries=self.geometries(),
             maps=[map_of(self.name, self.title, self.vehicles.name, self.prefix)],

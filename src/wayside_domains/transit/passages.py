@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from wayside.domain import Flow, Table, Window, count, maximum, mean, minimum
+from wayside.domain import Flow, Table, Window, count, maximum, mean, minimum, total
 from wayside_domains.transit.arrivals import BUNCHED, LONGEST, ON_TIME, Leg, between_words, due_at
 from wayside_domains.transit.matching import Timetables
 from wayside_domains.transit.records import Followed, Passage, StopCall, VehicleMove, VehicleProgress, Visit
@@ -31,11 +31,11 @@ MOVED = tuple(name for name in VehicleMove.fields if name not in ("route_id", "d
 
 @dataclass(frozen=True)
 class Passages:
-    """The steps: calls at stops one by one, what is known of each now, and windows over them."""
+    """The steps: calls at stops one by one, the newest of each stop and line, and those of a span of time."""
 
     calls: Flow
     latest: Table
-    windows: tuple[Window, ...]
+    times: Window
 
 
 def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
@@ -52,6 +52,7 @@ def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
     passing = moves.stream(f"{prefix}stop_passages", into=Passage, transform=passed(timetables))
     visits = passing.previous(
         f"{prefix}stop_visits", by=[*RUN, "stop_id", "stop_sequence"], into=Visit,
+        horizon="30m",
         columns={"came": "timestamp", "came_event": "event"},
     )  # fmt: skip
     followed = visits.previous(
@@ -60,22 +61,13 @@ def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
     )  # fmt: skip
     calls = followed.stream(f"{prefix}stop_calls", into=StopCall, transform=spaced)
     latest = calls.table(f"{prefix}stop_headways", by=["network", "stop_id", "way", "event"])
-    line = ["network", "route_id", "direction_id", "event"]
     one = [*RUN, "stop_id", "stop_sequence", "route_id", "direction_id", "event"]
-    windows = (
-        calls.window(
-            f"{prefix}line_headways", by=line, every="5m", lateness=LATENESS,
-            calls=count(), headway=mean("headway"), shortest=minimum("headway"), longest=maximum("headway"),
-            planned=mean("planned_headway"), bunched=mean("bunched"), gaps=mean("gap"), dwell=mean("dwell"),
-            delay=mean("delay"), on_time=mean("on_time"),
-        ),
-        calls.window(
-            f"{prefix}stop_times", by=one, every="1m", lateness=LATENESS,
-            calls=count(), moment=minimum("moment"), delay=mean("delay"), headway=mean("headway"),
-            planned_headway=mean("planned_headway"), dwell=mean("dwell"), bunched=mean("bunched"), gaps=mean("gap"),
-        ),
+    times = calls.window(
+        f"{prefix}stop_times", by=one, every="1m", lateness=LATENESS,
+        calls=count(), moment=minimum("moment"), delay=mean("delay"), headway=mean("headway"), dwell=mean("dwell"),
+        bunched=total("bunched"), gaps=total("gap"),
     )  # fmt: skip
-    return Passages(calls, latest, windows)
+    return Passages(calls, latest, times)
 
 
 def progressing(rows: pl.LazyFrame) -> pl.LazyFrame:

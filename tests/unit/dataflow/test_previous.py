@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from wayside.clock import ManualClock
+from wayside.dataflow import previous
 from wayside.dataflow.previous import Kept
 from wayside.dataflow.rows import Rows
 from wayside.domain import Domain, Flow, Plan, Previous, Topic, count, maximum, mean, minimum
@@ -97,6 +98,15 @@ def test_a_null_is_told_as_null_and_is_no_extreme() -> None:
     assert told(kept, ("a", 1, None), ("a", 2, 4.0), ("a", 3, None), ("a", 4, 1.0)) == [
         NOTHING, (None, 1, None, None), (4.0, 2, 4.0, 4.0), (None, 3, 4.0, 4.0),
     ]  # fmt: skip
+
+
+def test_keys_that_share_a_hash_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = pl.lit(7, pl.UInt64).alias(previous.HASH)
+    monkeypatch.setattr(previous, "hashed", lambda rows, keys: rows.with_columns(one))
+    kept = Kept(step(Topic("readings", Reading)))
+    assert told(kept, ("a", 0, 1.0), ("b", 0, 5.0), ("a", 1, 2.0)) == [NOTHING, NOTHING, (1.0, 0, 1.0, 1.0)]
+    assert told(kept, ("c", 2, 1.0), ("b", 2, 3.0)) == [NOTHING, (5.0, 0, 5.0, 5.0)]
+    assert kept.rows == 3
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 3])
