@@ -159,12 +159,12 @@ def by_words(run: pl.DataFrame) -> list[dict[str, Any]]:
 
 def word_events(times: list[float], numbers: list[int], words: list[str | None]) -> Iterator[tuple[str, int, float]]:
     """What happened, at the stop of which row, and when."""
-    stood: int | None = None
+    reached, stood = -1, -1
     said = list(zip(times, numbers, words, strict=True))
     for index, (before, now) in enumerate(pairwise(said)):
-        if before[2] == "stopped":
-            stood = max(before[1], -1 if stood is None else stood)
-        for event, of_now, moment in between_words(before, now, stood):
+        reached = max(reached, before[1])
+        stood = max(stood, before[1]) if before[2] == "stopped" else stood
+        for event, of_now, moment in between_words(before, now, reached, stood):
             yield event, index + of_now, moment
 
 
@@ -172,14 +172,14 @@ Said = tuple[float, int, str | None]
 """What a feed says at a second: the number of the stop, and what the vehicle is doing there."""
 
 
-def between_words(before: Said, now: Said, stood: int | None) -> Iterator[tuple[str, bool, float]]:
+def between_words(before: Said, now: Said, reached: int, stood: int | None) -> Iterator[tuple[str, bool, float]]:
     """What happened between two things said, at the stop of the second one or (false) of the first, and when.
 
-    `stood` is the greatest number of a stop at which the vehicle was said to stand until then. A stop number that goes
-    back is an error, and nothing follows from it.
+    `reached` is the greatest number of a stop that was said until then, `stood` that of a stop at which the vehicle was
+    said to stand. A stop number that goes back is an error, and nothing follows from it nor from the way out of it.
     """
     (earlier, old, _), (at, number, does) = before, now
-    if not 0 <= at - earlier <= LONGEST or number < old:
+    if not 0 <= at - earlier <= LONGEST or number < reached or old < reached:
         return
     middle = (earlier + at) / 2
     if number > old:

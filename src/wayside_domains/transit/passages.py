@@ -47,7 +47,7 @@ def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
             "before": "timestamp", "before_speed": "speed", "before_status": "status", "before_stop_id": "stop_id",
             "before_stop_sequence": "stop_sequence",
         },
-        running={"furthest": maximum("along"), "stood": maximum("standing")},
+        running={"furthest": maximum("along"), "reached": maximum("stop_sequence"), "stood": maximum("standing")},
     )  # fmt: skip
     passing = moves.stream(f"{prefix}stop_passages", into=Passage, transform=passed(timetables))
     visits = passing.previous(
@@ -146,7 +146,7 @@ def calls_by_words(move: dict[str, Any], begin: float, end: float) -> Iterator[d
     """Calls by what the feed says of stops."""
     before = (begin, move["before_stop_sequence"], move["before_status"])
     now = (end, move["stop_sequence"], move["status"])
-    for event, of_now, moment in between_words(before, now, move["stood"]):
+    for event, of_now, moment in between_words(before, now, move["reached"], move["stood"]):
         yield {
             "stop_id": move["stop_id"] if of_now else move["before_stop_id"],
             "event": event,

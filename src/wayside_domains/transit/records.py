@@ -110,6 +110,7 @@ class VehicleMove(VehicleProgress, key=("network", "vehicle_id"), time="timestam
     before_stop_id: str | None
     before_stop_sequence: int | None
     furthest: float | None = field(unit="m", doc="greatest `along` before")
+    reached: int | None = field(doc="greatest `stop_sequence` before")
     stood: int | None = field(doc="greatest `standing` before")
 
 
