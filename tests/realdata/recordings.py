@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from wayside.adapters.entities import Entities
 from wayside.adapters.polling import Documents
 from wayside_domains.transit import Network, Transit
+from wayside_domains.transit.irish import Reader
 
 MBTA = "mbta_gtfsrt_sequence/mbta_rail_20230508_1200-1300Z_pb.tar.gz"
 IRISH = "irish_rail_live/raw_xml_20251003.tar.gz"
@@ -28,7 +30,6 @@ def agency(prefix: str = "") -> Transit:
     found = Transit("feed", "Feed", Network("x", "X"), zone="UTC", prefix=prefix)
     base = "http://127.0.0.1:9"
     found.poll("x", positions=f"{base}/p")
-    found.irish("x", f"{base}/xml")
     return found
 
 
@@ -43,8 +44,8 @@ def mbta(real_data: Path) -> Recording:
 
 def irish(real_data: Path) -> Recording:
     """Two hours of Irish Rail's trains, a document a minute."""
-    feed = next(feed for feed in agency().positions.feeds if feed.name == "x_trains")
-    documents = Documents(feed.source, "timestamp")  # type: ignore[arg-type]  # it is polled
+    read = Reader("x")
+    entities = Entities(("network", "vehicle_id"), "timestamp")
     for name, body in members(real_data / IRISH, ".xml"):
         now = datetime.strptime(Path(name).stem.split("_")[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        yield now, documents.messages(body, now)
+        yield now, entities.apply(read.read(body, now), now)

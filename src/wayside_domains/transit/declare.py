@@ -13,6 +13,7 @@ from wayside.domain import Domain, Feed, Geometry, Layer, Place, Table, Topic, W
 from wayside.errors import DeclarationError
 from wayside_domains.transit import drawing, jsonapi, realtime
 from wayside_domains.transit.endpoints import board_of
+from wayside_domains.transit.headways import headway_endpoints
 from wayside_domains.transit.irish import Reader
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network, Networks
@@ -166,6 +167,7 @@ class Transit:
             endpoints=[
                 board_of(self.networks, self.vehicles.name, self.name),
                 *endpoints_of(self.networks, self.vehicles.name, self.name),
+                *headway_endpoints(self.networks, self.passages.times.name, self.vehicles.name, self.name),
             ],
             zone=self.zone,
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from wayside.domain import Flow, Table, Window, count, maximum, mean, minimum, total
+from wayside.domain import Flow, Table, Window, count, maximum, mean, minimum
 from wayside_domains.transit.arrivals import BUNCHED, LONGEST, ON_TIME, Leg, between_words, due_at
 from wayside_domains.transit.matching import Timetables
 from wayside_domains.transit.records import Followed, Passage, StopCall, VehicleMove, VehicleProgress, Visit
@@ -65,7 +65,7 @@ def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
     times = calls.window(
         f"{prefix}stop_times", by=one, every="1m", lateness=LATENESS,
         calls=count(), moment=minimum("moment"), delay=mean("delay"), headway=mean("headway"), dwell=mean("dwell"),
-        bunched=total("bunched"), gaps=total("gap"),
+        bunched=mean("bunched"), gaps=mean("gap"),
     )  # fmt: skip
     return Passages(calls, latest, times)
 

@@ -13,6 +13,8 @@ from tests.domains.transit import samples
 from wayside.clock import ManualClock
 from wayside.dataflow.graph import Graph
 from wayside.runtime.trial import Trial
+from wayside.server.queries import LiveQueries
+from wayside.server.services import Services
 from wayside_domains.transit import Network, Transit, city, domain
 from wayside_domains.transit.arrivals import dwell, headways, inferred
 from wayside_domains.transit.matching import enriched
@@ -164,3 +166,66 @@ def test_a_feed_without_a_timetable_is_read_by_its_words() -> None:
         ("arrival", "s1", 120.0, None, "a"), ("departure", "s1", 120.0, 15.0, "a"),
     ]  # fmt: skip
     assert {row["spacing"] for row in rows} == {None}
+
+
+def ask(trial: Trial, path: str, **given: str) -> Any:
+    services = Services(trial.plan, trial.broker, trial.store, trial.engine, trial.intakes, clock=trial.clock)
+    (endpoint,) = (one for one in domain.endpoints if one.path == path)
+    return endpoint.handler(LiveQueries(services), None, given)
+
+
+def test_what_called_at_a_station(hour: tuple[Trial, pl.DataFrame]) -> None:
+    trial, batch = hour
+    rows = ask(trial, "/api/transit/passed", place="halcyon/central", minutes="60").body["rows"]
+    assert len(rows) == batch.filter(pl.col("stop_id").str.starts_with("central")).height > 20
+    assert [row["at"] for row in rows] == sorted((row["at"] for row in rows), reverse=True)
+    assert {row["line"] for row in rows} == {"M1", "M2", "T3", "B7"}
+    paths = {feature["id"] for geometry in domain.geometries[:1] for feature in geometry.features()["features"]}
+    assert {row["path"] for row in rows} <= paths, "the lines of the map"
+    assert {row["spacing"] for row in rows} <= {None, "even", "bunched", "gap"}
+    assert any(row["headway"] for row in rows)
+    left = ask(trial, "/api/transit/passed", place="halcyon/central", event="departure").body["rows"]
+    assert {row["event"] for row in left} == {"departure"}
+    assert all(row["dwell"] is None or row["dwell"] >= 0 for row in left)
+    assert any(row["dwell"] for row in left)
+    few = ask(trial, "/api/transit/passed", place="halcyon/central", minutes="5").body["rows"]
+    assert 0 < len(few) < len(rows)
+
+
+def test_how_each_line_is_running(hour: tuple[Trial, pl.DataFrame]) -> None:
+    trial, batch = hour
+    body = ask(trial, "/api/transit/lines").body
+    rows = {(row["line"], row["direction"]): row for row in body["rows"]}
+    assert {line for line, _ in rows} == {line.route for line in city.LINES}
+    on_trips = trial.table("vehicles").drop_nulls("trip_id")
+    assert sum(row["live"] + row["stale"] for row in rows.values()) == on_trips.height
+    assert sum(row["calls"] for row in rows.values()) == batch.filter(event="departure").height
+    assert any(row["headway"] for row in rows.values())
+    assert any(row["silent"] for row in rows.values()), "some runs of the city are silent"
+    assert isinstance(trial.clock, ManualClock)
+    trial.clock.advance(120)
+    try:
+        later = ask(trial, "/api/transit/lines").body["rows"]
+        assert sum(row["stale"] for row in later) == on_trips.height, "nobody was heard of for two minutes"
+    finally:
+        trial.clock.advance(-120)
+
+
+@pytest.mark.parametrize(
+    ("path", "given", "status"),
+    [
+        ("/api/transit/passed", {}, 422),
+        ("/api/transit/passed", {"place": "central"}, 422),
+        ("/api/transit/passed", {"place": "halcyon/central", "minutes": "0"}, 422),
+        ("/api/transit/passed", {"place": "halcyon/central", "minutes": "1e3"}, 422),
+        ("/api/transit/passed", {"place": "halcyon/central", "event": "crash"}, 422),
+        ("/api/transit/passed", {"place": "nowhere/central"}, 404),
+        ("/api/transit/passed", {"place": "halcyon/nowhere"}, 404),
+        ("/api/transit/lines", {"minutes": "soon"}, 422),
+    ],
+)
+def test_a_wrong_question_is_told_so(
+    hour: tuple[Trial, pl.DataFrame], path: str, given: dict[str, str], status: int
+) -> None:
+    answer = ask(hour[0], path, **given)
+    assert (answer.status, answer.body["status"]) == (status, status)

@@ -82,6 +82,17 @@ export interface CallsInfo {
   path: string;
   title: string;
   board: string;
+  passed: string;
+}
+
+export interface PassedRow {
+  thing: string | null;
+  path: string | null;
+  event: string;
+  at: string;
+  headway: number | null;
+  dwell: number | null;
+  spacing: string | null;
 }
 
 export interface CallRow {
