@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -77,3 +78,27 @@ def test_headways_are_the_time_between_arrivals(hour: tuple[Trial, datetime, dat
     ]
     assert len(told) > 150
     assert sum(abs(off) < 0.01 for _, off in told) > 0.95 * len(told)
+
+
+@pytest.mark.parametrize("times", [600, pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(400)])])
+def test_replayed_faster_while_the_engine_runs_the_calls_are_the_same(
+    real_data: Path, hour: tuple[Trial, datetime, datetime], times: int
+) -> None:
+    trial = Trial(agency().domain())
+    trial.engine.start()
+    try:
+        for _, lines in list(mbta(real_data))[:60]:
+            assert trial.intakes["x_positions"].submit(lines).result().rejected == 0
+            time.sleep(30 / times)
+        until = time.monotonic() + 60
+        while sum(node.lag for node in trial.engine.status()):
+            assert time.monotonic() < until, "the engine does not get through"
+            time.sleep(0.1)
+    finally:
+        trial.engine.stop()
+    trial.engine.finish()
+    assert trial.engine.sequence > 10
+    for name in ("stop_times", "trip_runs", "vehicle_delay"):
+        assert trial.windows(name).equals(hour[0].windows(name)), name
+    columns = [name for name in trial.table("stop_headways").columns if not name.startswith("_")]
+    assert trial.table("stop_headways").select(columns).equals(hour[0].table("stop_headways").select(columns))
