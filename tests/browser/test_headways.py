@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 EVERY = timedelta(seconds=25)
 
 
-def told(site: Site) -> None:
+def told(site: Site) -> int:
     """The last hour of the city, which runs by day and night."""
     world = positions_of(city.timetable)(90, random.Random(50))
     now = datetime.now(UTC)
@@ -32,10 +32,18 @@ def told(site: Site) -> None:
         part = rows[start : start + 2_000]
         answer = httpx2.post(f"{site.url}/v1/topics/vehicle_positions/records", json=part, timeout=60)
         assert (answer.status_code, answer.json()["accepted"]) == (202, len(part)), answer.text
+    return len(rows)
+
+
+def done(site: Site, count: int) -> bool:
+    """Whether the engine has been through all positions."""
+    nodes = {node["name"]: node for node in site.get("/v1/plan")["nodes"]}
+    return int(nodes["vehicle_states"]["records"]) == count
 
 
 def test_a_line_shows_its_measured_headways(browser: Browser, up: Site) -> None:
-    told(up)
+    count = told(up)
+    wait_for(lambda: done(up, count), "the engine is through", 90)
     path = "/api/transit/passed"
     everything = wait_for(lambda: up.get(path, place="halcyon/central", minutes=60)["rows"], "calls", 60)
     own = [row for row in everything if row["event"] == "departure" and row["headway"]]
@@ -48,4 +56,5 @@ def test_a_line_shows_its_measured_headways(browser: Browser, up: Site) -> None:
         said = {f"{row['headway'] / 60:.1f}" for row in wanted}
         assert {row[-1] for row in shown} <= said
         assert len(shown) >= min(2, len(wanted))
+        expect(page.locator("svg g").first).to_be_attached(timeout=30_000)
         shot(page, "line-headways")

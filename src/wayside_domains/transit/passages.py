@@ -14,9 +14,11 @@ from typing import Any
 import polars as pl
 
 from wayside.domain import Flow, Table, Window, count, maximum, mean, minimum
+from wayside_domains.transit.apart import apart_on
 from wayside_domains.transit.arrivals import BUNCHED, LONGEST, ON_TIME, Leg, between_words, due_at
 from wayside_domains.transit.matching import Timetables
 from wayside_domains.transit.records import Followed, Passage, StopCall, VehicleMove, VehicleProgress, Visit
+from wayside_domains.transit.times import day_of
 from wayside_domains.transit.timetable import Calls, Timetable
 
 GAPPED = 1.75
@@ -24,7 +26,7 @@ GAPPED = 1.75
 LATENESS = "4m"
 """A call is known with the first position behind it, at most three minutes later."""
 RUN = ("network", "vehicle_id", "trip_id", "start_date")
-MADE = ("stop_id", "event", "timestamp", "planned", "delay", "on_time", "stop_sequence")
+MADE = ("stop_id", "event", "timestamp", "planned", "delay", "on_time", "stop_sequence", "planned_headway")
 CALLS = pl.List(pl.Struct({name: Passage.schema()[name] for name in MADE}))
 MOVED = tuple(name for name in VehicleMove.fields if name not in ("route_id", "direction_id"))
 
@@ -57,7 +59,7 @@ def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
     )  # fmt: skip
     followed = visits.previous(
         f"{prefix}stop_followed", by=["network", "stop_id", "way", "event"], into=Followed, horizon="6h",
-        columns={"ahead": "timestamp", "ahead_planned": "planned", "ahead_vehicle_id": "vehicle_id"},
+        columns={"ahead": "timestamp", "ahead_vehicle_id": "vehicle_id"},
     )  # fmt: skip
     calls = followed.stream(f"{prefix}stop_calls", into=StopCall, transform=spaced)
     latest = calls.table(f"{prefix}stop_headways", by=["network", "stop_id", "way", "event"])
@@ -128,6 +130,7 @@ def calls_of(move: dict[str, Any], timetable: Timetable | None) -> Iterator[dict
 def calls_on_line(move: dict[str, Any], leg: Leg, timetable: Timetable, calls: Calls) -> Iterator[dict[str, Any]]:
     """Calls by the way along the line."""
     assert calls.along is not None
+    apart = apart_on(timetable, day_of(move["start_date"]))
     for index, event, moment in leg.calls(calls.along):
         due = due_at(timetable, calls, index, event, move["start_date"])
         delay = round(moment - due, 1)
@@ -139,6 +142,7 @@ def calls_on_line(move: dict[str, Any], leg: Leg, timetable: Timetable, calls: C
             "delay": delay,
             "on_time": float(ON_TIME[0] <= delay <= ON_TIME[1]),
             "stop_sequence": calls.sequences[index],
+            "planned_headway": apart.at(move["trip_id"], index, event),
         }
 
 
@@ -154,21 +158,21 @@ def calls_by_words(move: dict[str, Any], begin: float, end: float) -> Iterator[d
             "planned": None,
             "delay": None,
             "on_time": None,
+            "planned_headway": None,
             "stop_sequence": move["stop_sequence"] if of_now else move["before_stop_sequence"],
         }
 
 
 def spaced(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Dwell, headway and how even the spacing is."""
-    headway, planned = seconds("timestamp", "ahead"), seconds("planned", "ahead_planned")
-    share = pl.when(planned > 0).then(headway / planned)
+    headway = seconds("timestamp", "ahead")
+    share = headway / pl.col("planned_headway")
     spacing = pl.when(share < BUNCHED).then(pl.lit("bunched")).when(share > GAPPED).then(pl.lit("gap"))
     came = (pl.col("event") == "departure") & (pl.col("came_event") == "arrival")
     made = {
         "moment": pl.col("timestamp").dt.epoch("us") / 1e6,
         "dwell": pl.when(came).then(seconds("timestamp", "came")),
         "headway": headway,
-        "planned_headway": pl.when(planned > 0).then(planned),
         "spacing": pl.when(share.is_not_null()).then(spacing.otherwise(pl.lit("even"))),
         "bunched": (share < BUNCHED).cast(pl.Float64),
         "gap": (share > GAPPED).cast(pl.Float64),

@@ -118,6 +118,7 @@ class Passage(StopEvent, key=("network", "stop_id"), time="timestamp"):
     """An arrival or departure as positions show it, with the line and direction as one word."""
 
     way: str = field(max_length=160, doc="route and direction", example="M1/0")
+    planned_headway: float | None = field(unit="s", doc="since the trip before of that line and direction there")
 
 
 class Visit(Passage, key=("network", "stop_id"), time="timestamp"):
@@ -131,7 +132,6 @@ class Followed(Visit, key=("network", "stop_id"), time="timestamp"):
     """A visit beside the passage before it of another vehicle of that line and direction there."""
 
     ahead: datetime | None
-    ahead_planned: datetime | None
     ahead_vehicle_id: str | None
 
 
@@ -143,7 +143,6 @@ class StopCall(Passage, key=("network", "stop_id"), time="timestamp"):
     headway: float | None = field(
         unit="s", ge=0, doc="since the vehicle before of that line, direction and event there"
     )
-    planned_headway: float | None = field(unit="s", doc="the same by the timetable")
     spacing: Literal["bunched", "even", "gap"] | None = field(doc="`headway` against `planned_headway`")
     bunched: float | None = field(ge=0, le=1, doc="1 when bunched with the vehicle ahead, else 0")
     gap: float | None = field(ge=0, le=1, doc="1 when far behind the vehicle ahead, else 0")

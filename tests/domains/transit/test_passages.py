@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -16,6 +16,7 @@ from wayside.runtime.trial import Trial
 from wayside.server.queries import LiveQueries
 from wayside.server.services import Services
 from wayside_domains.transit import Network, Transit, city, domain
+from wayside_domains.transit.apart import apart_on
 from wayside_domains.transit.arrivals import dwell, headways, inferred
 from wayside_domains.transit.matching import enriched
 from wayside_domains.transit.passages import calls_of, spaced
@@ -84,22 +85,32 @@ def test_spacing_is_a_state_of_the_newest_call(hour: tuple[Trial, pl.DataFrame])
     trial, _ = hour
     table = trial.table("stop_headways")
     assert set(table["event"]) == {"arrival", "departure"}
-    for row in table.drop_nulls("planned_headway").to_dicts():
+    for row in table.drop_nulls(["headway", "planned_headway"]).to_dicts():
         share = row["headway"] / row["planned_headway"]
         assert row["spacing"] == ("bunched" if share < 0.25 else "gap" if share > 1.75 else "even")
         assert (row["bunched"], row["gap"]) == (float(share < 0.25), float(share > 1.75))
-    assert table["spacing"].drop_nulls().len() > 20
+    assert set(table["spacing"].drop_nulls()) >= {"even", "gap"}, "some runs of the city are silent"
+
+
+def test_the_planned_distance_is_that_of_the_timetable(tmp_path: Any) -> None:
+    """A trip that nobody drives leaves a gap: the plan is not measured from the vehicle that came before."""
+    table = samples.timetable(tmp_path)
+    found = apart_on(table, date(2026, 3, 16))
+    assert [found.at("r2", call, "departure") for call in range(5)] == [3600.0, 3570.0, 3600.0, 3600.0, None]
+    assert [found.at("r2", call, "arrival") for call in range(4)] == [3600.0] * 4
+    assert found.at("r1", 0, "departure") is None, "the first of its day"
+    assert found.at("unheard of", 0, "departure") is None
+    assert apart_on(table, date(2026, 3, 16)) is found
+    assert apart_on(table, date(2026, 3, 15)).at("r2", 0, "departure") is None, "no such trip on a Sunday"
 
 
 @pytest.mark.parametrize(
     ("apart", "planned", "state"),
-    [(60, 300, "bunched"), (75, 300, "even"), (525, 300, "even"), (526, 300, "gap"), (60, None, None), (60, 0, None)],
+    [(60, 300, "bunched"), (75, 300, "even"), (525, 300, "even"), (526, 300, "gap"), (60, None, None)],
 )
-def test_how_even_a_spacing_is(apart: int, planned: int | None, state: str | None) -> None:
-    due = None if planned is None else BEGAN + timedelta(seconds=planned)
+def test_how_even_a_spacing_is(apart: int, planned: float | None, state: str | None) -> None:
     row = dict.fromkeys(Followed.fields) | {
-        "timestamp": BEGAN + timedelta(seconds=apart), "ahead": BEGAN, "ahead_planned": BEGAN, "planned": due,
-        "event": "departure",
+        "timestamp": BEGAN + timedelta(seconds=apart), "ahead": BEGAN, "planned_headway": planned, "event": "departure",
     }  # fmt: skip
     found = spaced(pl.DataFrame([row], schema=Followed.schema()).lazy()).collect().row(0, named=True)
     assert (found["headway"], found["spacing"]) == (apart, state)
