@@ -94,7 +94,7 @@ def told(row: Mapping[str, Any], path: Callable[[str], str | None]) -> dict[str,
         "event": row["event"],
         "at": iso(at),
         "planned": None if row["delay"] is None else iso(at - timedelta(seconds=row["delay"])),
-        **{name: row[name] for name in OUTPUTS},
+        **{name: row[name] for name in (*OUTPUTS, "planned_headway")},
         "spacing": spacing(row),
     }
 

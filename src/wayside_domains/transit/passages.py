@@ -67,7 +67,7 @@ def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
     times = calls.window(
         f"{prefix}stop_times", by=one, every="1m", lateness=LATENESS,
         calls=count(), moment=minimum("moment"), delay=mean("delay"), headway=mean("headway"), dwell=mean("dwell"),
-        bunched=mean("bunched"), gaps=mean("gap"),
+        planned_headway=minimum("planned_headway"), bunched=mean("bunched"), gaps=mean("gap"),
     )  # fmt: skip
     return Passages(calls, latest, times)
 

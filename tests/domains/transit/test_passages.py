@@ -195,6 +195,11 @@ def test_what_called_at_a_station(hour: tuple[Trial, pl.DataFrame]) -> None:
     assert {row["path"] for row in rows} <= paths, "the lines of the map"
     assert {row["spacing"] for row in rows} <= {None, "even", "bunched", "gap"}
     assert any(row["headway"] for row in rows)
+    for row in rows:
+        planned = row["planned_headway"]
+        compared = row["headway"] is not None and planned is not None
+        assert (row["spacing"] is not None) == compared
+        assert row["spacing"] != "gap" or row["headway"] > 1.75 * planned
     left = ask(trial, "/api/transit/passed", place="halcyon/central", event="departure").body["rows"]
     assert {row["event"] for row in left} == {"departure"}
     assert all(row["dwell"] is None or row["dwell"] >= 0 for row in left)
