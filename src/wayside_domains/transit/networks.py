@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class Network:
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: where the timetable comes from. It is read there when it is needed."""
-        return {"name": self.name, "title": self.title, "timetable": self.timetable}
+        return {one.name: getattr(self, one.name) for one in fields(self) if not one.name.startswith("_")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__init__(**state)  # type: ignore[misc]  # the lock is made anew
