@@ -10,7 +10,7 @@ import polars as pl
 from bench.generate import chunk
 from tests.equality.worlds import Message, home
 from wayside.adapters import HttpPush
-from wayside.domain import Domain, Plan, Topic, count, maximum, mean, minimum, total
+from wayside.domain import Domain, Plan, Topic, Window, count, maximum, mean, minimum, total
 from wayside.record import Record, field
 
 
@@ -39,7 +39,7 @@ def plan_of(topic: str, partitions: int) -> Plan:
         maximum=maximum("value"),
     )
     latest = messages.table(f"{topic}_latest", by=["device_id", "sensor"])
-    return Plan.of([Domain("equality", "Equality", [window, latest])])
+    return Plan.of([Domain("equality", "Equality", [window, latest, stepped(messages)])])
 
 
 class Place(Record, key="device_id", time="since"):
@@ -57,6 +57,41 @@ class Placed(Record, key="sensor", time="timestamp"):
     timestamp: datetime
     sensor: str
     value: float = field(le=110)
+
+
+class Stepped(Record, key="device_id", time="timestamp"):
+    """A message beside what came before it from its sensor."""
+
+    device_id: str
+    timestamp: datetime
+    sensor: str
+    value: float
+    before: float | None
+    since: datetime | None
+    most: float | None
+
+
+def stepped(messages: Topic) -> Window:
+    """What came before each message, in windows: any other row before, or one forgotten elsewhere, shows in them."""
+    steps = messages.previous(
+        f"{messages.name}_stepped",
+        by=["device_id", "sensor"],
+        into=Stepped,
+        columns={"before": "value", "since": "timestamp"},
+        running={"most": maximum("value")},
+        horizon="20s",
+    )
+    return steps.window(
+        f"{messages.name}_steps",
+        by=["device_id"],
+        every="5s",
+        lateness="1s",
+        idle="1h",
+        n=count(),
+        before=total("before"),
+        most=total("most"),
+        highest=maximum("before"),
+    )
 
 
 def warm(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -77,7 +112,7 @@ def everything(topic: str, places: str, partitions: int) -> Plan:
         f"{topic}_visits", by=["device_id"], gap="1s", lateness="1s", idle="1h", **sums
     )
     latest = messages.table(f"{topic}_latest", by=["device_id"], deleted=pl.col("value") < 0)
-    return Plan.of([Domain("everything", "Everything", [hopping, session, latest, where])])
+    return Plan.of([Domain("everything", "Everything", [hopping, session, latest, where, stepped(messages)])])
 
 
 def known_places(places: str) -> list[Message]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 from unittest.mock import patch
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, find, settings
 
 from tests.properties.harness import Case, cases, check, run
 from wayside.broker import MemoryBroker
 from wayside.dataflow import EmbeddedEngine
+from wayside.dataflow.previous import Kept
+from wayside.dataflow.rows import Rows
 from wayside.dataflow.spans import SpanOperator
 from wayside.dataflow.steps import WindowStep
 from wayside.dataflow.watermark import Watermark
@@ -99,7 +103,22 @@ def fastest(self: Watermark, now: float, partitions: int) -> int:
     return self.closed
 
 
-ADD, JUDGE = SpanOperator.add, Watermark.judge
+def forgets_by_batch(self: Kept, rows: Rows) -> Rows:
+    """A key is forgotten by the newest row of its batch, so that memory depends on how the log is cut."""
+    self.progress.judge(rows.source, rows.times(self.time), rows.appended, 0.0)
+    return RUN(self, rows)
+
+
+def remembers_the_last(self: Kept, source: str, here: Any) -> Any:
+    """The row before is the last one in the log, be it older or not."""
+    told = REMEMBERED(self, source, here)
+    last = here.unique(list(self.keys), keep="last", maintain_order=True)
+    others = self.frames[source].join(last, on=list(self.keys), how="anti")
+    self.frames[source] = pl.concat([others, last.select(others.columns)])
+    return told
+
+
+ADD, JUDGE, RUN, REMEMBERED = SpanOperator.add, Watermark.judge, Kept.run, Kept.remembered
 MUTANTS: dict[str, tuple[Engines, Callable[..., Any], Any]] = {
     "offsets committed before the rows": (OffsetsFirst, MemoryBroker, None),
     "a state that does not belong to its offsets": (StateAhead, MemoryBroker, None),
@@ -108,6 +127,13 @@ MUTANTS: dict[str, tuple[Engines, Callable[..., Any], Any]] = {
     "lateness that depends on batches": (EmbeddedEngine, MemoryBroker, (Watermark, "judge", by_batch)),
     "a wrong clock that moves the watermark": (EmbeddedEngine, MemoryBroker, (Watermark, "judge", uncapped)),
     "the fastest partition's watermark": (EmbeddedEngine, MemoryBroker, (Watermark, "advance", fastest)),
+    "a memory forgotten in the state": (
+        EmbeddedEngine,
+        MemoryBroker,
+        (Kept, "load", lambda self, source, saved: None),
+    ),
+    "a memory that depends on batches": (EmbeddedEngine, MemoryBroker, (Kept, "run", forgets_by_batch)),
+    "an older row remembered": (EmbeddedEngine, MemoryBroker, (Kept, "remembered", remembers_the_last)),
     "open windows forgotten in the state": (
         EmbeddedEngine,
         MemoryBroker,
@@ -118,6 +144,7 @@ MUTANTS: dict[str, tuple[Engines, Callable[..., Any], Any]] = {
 
 def is_caught(case: Case, engines: Engines, brokers: Callable[..., Any]) -> bool:
     """Whether the check fails for a case."""
+    Claims.previous = None
     try:
         check(case, *run(case, engines, brokers))
     except AssertionError:
@@ -128,7 +155,8 @@ def is_caught(case: Case, engines: Engines, brokers: Callable[..., Any]) -> bool
 @pytest.mark.parametrize("name", MUTANTS)
 def test_mutant_is_caught(name: str) -> None:
     engines, brokers, change = MUTANTS[name]
-    Claims.previous = None
+    memory = change is not None and change[0] is Kept  # only a step with a memory can show it
+    found = cases().map(lambda case: replace(case, flow="previous")) if memory else cases()
     bounds = settings(
         max_examples=2000,
         database=None,
@@ -137,4 +165,4 @@ def test_mutant_is_caught(name: str) -> None:
         deadline=None,
     )
     with patch.object(*change) if change else patch.object(Claims, "previous", None):
-        find(cases(), lambda case: is_caught(case, engines, brokers), settings=bounds)
+        find(found, lambda case: is_caught(case, engines, brokers), settings=bounds)

@@ -58,6 +58,22 @@ class Grouped(Record, key="group", time="at"):
     value: float | None
 
 
+class Compared(Record, key="key", time="at"):
+    """An event beside what came before it for its key."""
+
+    key: str
+    at: datetime
+    value: float | None
+    before: datetime | None
+    most: float | None
+
+
+def compared(rows: pl.LazyFrame) -> pl.LazyFrame:
+    """One number that tells how long ago the row before was, and the most before it."""
+    ago = (pl.col("at") - pl.col("before")).dt.total_microseconds() / SECOND
+    return rows.select("key", "at", value=ago + 1000 * pl.col("most").fill_null(-1.0))
+
+
 def not_low(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Rows that are not low, by a step that selects its columns after it has dropped rows."""
     return rows.filter(LOW).select("at", value=pl.col("value"), key=pl.col("key"))
@@ -88,6 +104,7 @@ class Case:
     breaks: set[int]
     sparse: int
     flow: str = "events"
+    horizon: int = 3600
 
 
 class Crash(Exception):
@@ -172,7 +189,8 @@ def cases(draw: st.DrawFn) -> Case:
         draw(st.lists(st.integers(0, number - 1), max_size=4)),
         draw(st.sets(st.integers(1, 60), max_size=4)),
         draw(st.sampled_from([1, 3, 1000])),
-        draw(st.sampled_from(["events", "where", "selected", "doubled", "grouped"])),
+        draw(st.sampled_from(["events", "where", "selected", "doubled", "grouped", "previous"])),
+        draw(st.sampled_from([3, 15, 3600])),
     )
 
 
@@ -207,6 +225,15 @@ def flow_of(case: Case, events: Topic) -> Flow:
     if case.flow == "grouped":
         members = Topic("members", Member).table("groups", deleted=pl.col("group") == "gone")
         return events.join("flow", members, on=["key"], into=Grouped)
+    if case.flow == "previous":
+        return events.previous(
+            "compared",
+            by=["key"],
+            into=Compared,
+            columns={"before": "at"},
+            running={"most": maximum("value")},
+            horizon=timedelta(seconds=case.horizon),
+        ).stream("flow", into=Event, transform=compared)
     return events
 
 
@@ -222,7 +249,15 @@ def reaching(case: Case) -> list[Row]:
         ]
     if case.flow == "grouped":
         return [replace(row, key=GROUPS[row.key]) for row in case.rows if GROUPS[row.key] != "gone"]
+    if case.flow == "previous":
+        found = oracle.before(case.rows, horizon=case.horizon * SECOND, partitions=case.partitions)
+        return [replace(row, value=told(row, *before)) for row, before in zip(case.rows, found, strict=True)]
     return case.rows
+
+
+def told(row: Row, at: int | None, most: float | None) -> float | None:
+    """What `compared` makes of a row."""
+    return None if at is None else (row.time - at) / SECOND + 1000 * (-1.0 if most is None else most)
 
 
 Engines = Callable[..., EmbeddedEngine]

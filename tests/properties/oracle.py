@@ -96,6 +96,28 @@ def sessions(rows: list[Row], *, gap: int, lateness: int, partitions: int) -> An
     return answer
 
 
+def before(rows: list[Row], *, horizon: int, partitions: int) -> list[tuple[int | None, float | None]]:
+    """Of each row the time of the row before it of its key, and the greatest value of those before it."""
+    newest = dict.fromkeys(range(partitions), NEVER)
+    kept: dict[str, tuple[int, float | None]] = {}
+    found: list[tuple[int | None, float | None]] = []
+    for row in rows:
+        if row.key in kept and kept[row.key][0] < newest[row.partition] - horizon:
+            del kept[row.key]
+        time, most = kept.get(row.key, (None, None))
+        if time is None:
+            found.append((None, None))
+            kept[row.key] = (row.time, row.value)
+        elif row.time < time:
+            found.append((None, None))
+        else:
+            found.append((time, most))
+            values = [value for value in (most, row.value) if value is not None]
+            kept[row.key] = (row.time, max(values, default=None))
+        newest[row.partition] = max(newest[row.partition], min(row.time, row.appended))
+    return found
+
+
 def latest(rows: list[Row], deletes: set[float]) -> dict[str, Row]:
     """The newest row per key by event time; of equal times the later in the log; some values delete."""
     found: dict[str, Row] = {}

@@ -211,7 +211,7 @@ class EmbeddedEngine:
 
         Commits that change a joined table always save it: replayed rows must meet the versions that they met before.
         """
-        held = sum(step.operator.rows for step in self.steps.values())
+        held = sum(step.operator.rows for step in self.steps.values()) + self.graph.held
         every = min(SMALL_SECONDS, self.snapshot_seconds) if held <= SMALL_STATE else self.snapshot_seconds
         return now - self.snapshot_at >= every or self.since_snapshot >= SNAPSHOT_ROWS
 

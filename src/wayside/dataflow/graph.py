@@ -8,10 +8,11 @@ from functools import partial
 import polars as pl
 
 from wayside.dataflow.joins import DELETED, Versions, joined
+from wayside.dataflow.previous import Kept
 from wayside.dataflow.rows import Rows, guarded
 from wayside.dataflow.tracing import Tracer
 from wayside.domain import Flow, Plan, Stream, Table
-from wayside.domain.flow import Join
+from wayside.domain.flow import Derived, Join, Previous, origin
 from wayside.record.judge import judge_of
 from wayside.record.rules import first_broken
 
@@ -31,7 +32,13 @@ class Graph:
         self.windows = {name: [w for w in plan.windows.values() if w.source.name == name] for name in plan.flows}
         self.tables = {name: [t for t in plan.tables.values() if t.source.name == name] for name in plan.flows}
         self.tracers = {name: Tracer(flow) for name, flow in plan.flows.items() if isinstance(flow, Stream)}
-        self.derived = [flow for flow in plan.flows.values() if isinstance(flow, Stream | Join)]
+        self.derived = [flow for flow in plan.flows.values() if isinstance(flow, Derived)]
+        self.kept = {flow.name: Kept(flow) for flow in self.derived if isinstance(flow, Previous)}
+
+    @property
+    def held(self) -> int:
+        """Rows that steps with a memory hold."""
+        return sum(memory.rows for memory in self.kept.values())
 
     def joined_topics(self) -> set[str]:
         """Topics that feed a table which a join looks into; they are read before the others."""
@@ -45,10 +52,14 @@ class Graph:
             source = found.get(flow.source.name)
             if source is None or not source.frame.height:
                 continue
-            made = guarded(source, self.step(flow), partial(refused, flow.name))
-            if made is None:
-                continue
-            found[flow.name] = self.valid(flow, source.made(made), refused)
+            if isinstance(flow, Previous):
+                rows_made = self.kept[flow.name].run(source)
+            else:
+                made = guarded(source, self.step(flow), partial(refused, flow.name))
+                if made is None:
+                    continue
+                rows_made = source.made(made)
+            found[flow.name] = self.valid(flow, rows_made, refused)
             self.remember(flow.name, found[flow.name])
         return found
 
@@ -83,6 +94,4 @@ def marked(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
 
 def root(flow: Flow) -> str:
     """The topic from which a flow follows."""
-    while isinstance(flow, Stream | Join):
-        flow = flow.source
-    return flow.name
+    return origin(flow).name

@@ -10,6 +10,7 @@ import polars as pl
 import structlog
 
 from wayside.dataflow.graph import Graph
+from wayside.dataflow.previous import load_memory, saved_memories
 from wayside.dataflow.rows import Rows
 from wayside.dataflow.steps import WindowStep, packed, unpacked
 from wayside.dataflow.watermark import NEVER
@@ -25,8 +26,16 @@ def saved_state(graph: Graph, steps: Mapping[str, WindowStep]) -> dict[str, byte
     """The state of every operator, and the progress that belongs to it."""
     state = {f"window:{name}": step.saved() for name, step in steps.items()}
     state.update({f"versions:{name}": packed(versions.frame) for name, versions in graph.versions.items()})
+    state.update({f"kept:{place}": packed(memory) for place, memory in saved_memories(graph.kept).items()})
     state[PROGRESS] = json.dumps({name: step.watermark.save() for name, step in steps.items()}).encode()
     return state
+
+
+def load_memories(graph: Graph, state: Mapping[str, bytes]) -> None:
+    """Give steps with a memory back what was saved of it."""
+    for name, content in state.items():
+        if name.startswith("kept:"):
+            load_memory(graph.kept, name[5:], unpacked(content))
 
 
 def sound(state: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -78,6 +87,7 @@ class Recovery:
         for name, versions in self.graph.versions.items():
             if f"versions:{name}" in state:
                 versions.load(unpacked(state[f"versions:{name}"]))
+        load_memories(self.graph, state)
 
     def replay(self, position: Position, start: int | None, end: int, ended: Mapping[str, int]) -> int:
         """Run rows of one partition again, up to the committed offset; returns how many.

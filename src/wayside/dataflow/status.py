@@ -8,8 +8,8 @@ from typing import Any
 from wayside.dataflow.rows import EPOCH
 from wayside.dataflow.steps import Effects
 from wayside.dataflow.watermark import NEVER
-from wayside.domain import Flow, Plan, Stream, Topic
-from wayside.domain.flow import Join
+from wayside.domain import Flow, Plan, Topic
+from wayside.domain.flow import Derived, Join
 from wayside.values import NodeStatus
 
 HALF_LIFE = 5.0
@@ -22,7 +22,7 @@ class Board:
     def __init__(self, plan: Plan) -> None:
         self.nodes: dict[str, NodeStatus] = {}
         for name, flow in plan.flows.items():
-            inputs = (flow.source.name,) if isinstance(flow, Stream | Join) else ()
+            inputs = (flow.source.name,) if isinstance(flow, Derived) else ()
             if isinstance(flow, Join):
                 inputs = (*inputs, flow.table_.name)
             self.nodes[name] = NodeStatus(name, kind_of(flow), inputs)
@@ -107,7 +107,7 @@ def micros_of(moment: datetime | None) -> int | None:
 
 def kind_of(flow: Flow) -> str:
     """The word for a flow."""
-    for kind, word in ((Topic, "topic"), (Join, "join"), (Stream, "stream")):
+    for kind, word in ((Topic, "topic"), (Join, "join"), (Derived, "stream")):
         if isinstance(flow, kind):
             return word
     return "flow"

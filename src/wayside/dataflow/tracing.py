@@ -8,7 +8,7 @@ them count as rows of the batch's first offset, which is why such a transform is
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import polars as pl
@@ -41,7 +41,8 @@ class Selecting:
 
     def select(self, *columns: Any, **named: Any) -> Selecting:
         """Select, and keep the mark."""
-        wanted = columns[0] if len(columns) == 1 and isinstance(columns[0], list | tuple) else columns
+        one = columns[0] if len(columns) == 1 else columns
+        wanted = one if isinstance(one, Iterable) and not isinstance(one, str | pl.Expr) else columns
         return Selecting(self.frame.select(*wanted, pl.col(MARK), **named))
 
     def pipe(self, function: Callable[..., Any], *given: Any, **named: Any) -> Any:

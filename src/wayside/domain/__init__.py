@@ -5,7 +5,7 @@ from wayside.domain.aggregates import count, maximum, mean, minimum, total
 from wayside.domain.boards import Board
 from wayside.domain.catalog import Domain, discover
 from wayside.domain.feeds import Feed, Source
-from wayside.domain.flow import Flow, Stream, Table, Topic, Window
+from wayside.domain.flow import Flow, Previous, Stream, Table, Topic, Window
 from wayside.domain.maps import Band, Calls, Fact, Lines, Map, Places, State
 from wayside.domain.plan import Plan
 from wayside.domain.views import Answer, Endpoint, Geometry, Layer, Place, Queries, Report
@@ -27,6 +27,7 @@ __all__ = [
     "Place",
     "Places",
     "Plan",
+    "Previous",
     "Queries",
     "Report",
     "Source",

@@ -5,7 +5,7 @@ A flow is described, never run, here: an engine runs it. Every step is checked w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Literal
@@ -13,6 +13,7 @@ from typing import Literal
 import polars as pl
 
 from wayside.domain.checks import check_columns, check_transform
+from wayside.domain.earlier import Earlier, check_earlier
 from wayside.domain.feeds import Feed, Source, Transform
 from wayside.domain.windows import length, window_spec
 from wayside.durations import duration
@@ -84,6 +85,37 @@ class Flow:
         check_transform(lambda rows: rows.select(list(into.fields)), pl.Schema(merged), into.schema(), where=where)
         return Join(name, into, self, table, columns, how)
 
+    def previous(
+        self,
+        name: str,
+        *,
+        by: Sequence[str],
+        into: type[Record],
+        columns: Mapping[str, str],
+        running: Mapping[str, Aggregate] | None = None,
+        horizon: Span = "1h",
+    ) -> Previous:
+        """Each row with columns of the row before it of its key, and with what all rows before it came to.
+
+        `columns` maps a field of `into` to the column of the row before, `running` to a minimum or maximum over the
+        rows before; they are null where there is none. The row before is the one of newest event time so far; an older
+        row has none and takes nobody's place. A key is forgotten when the newest row of its partition is `horizon`
+        beyond its own. docs/semantics.md has the exact words. Raises DeclarationError, also where rows of one key may
+        be in several partitions.
+        """
+        earlier = Earlier(tuple(by), dict(columns), dict(running or {}), duration(horizon))
+        topic = origin(self)
+        where = f"step {name!r} of {self.name!r}"
+        check_earlier(earlier, self.record, into, where)
+        if topic.partitions > 1 and not (topic.record.key and set(topic.record.key) <= set(by)):
+            raise DeclarationError(
+                f"Rows of one key of {name!r} may be in several partitions of {topic.name!r}, which have no order.",
+                where=where,
+                why=f"The topic is partitioned by {', '.join(topic.record.key) or 'nothing'}, `by` is {', '.join(by)}.",
+                next="Name the topic's whole key in `by`, or give the topic one partition.",
+            )
+        return Previous(name, into, self, earlier)
+
     def window(
         self,
         name: str,
@@ -147,6 +179,14 @@ class Join(Flow):
 
 
 @dataclass(frozen=True, eq=False)
+class Previous(Flow):
+    """A flow of rows beside what came before them for their key."""
+
+    source: Flow
+    earlier: Earlier
+
+
+@dataclass(frozen=True, eq=False)
 class Topic(Flow):
     """The durable, ordered log of one kind of record, and the root of flows."""
 
@@ -178,3 +218,15 @@ class Topic(Flow):
             compact=self.compact,
             dedup_horizon=duration(self.dedup),
         )
+
+
+Derived = Stream | Join | Previous
+"""Flows that follow from another one, their `source`."""
+
+
+def origin(flow: Flow) -> Topic:
+    """The topic from which a flow follows."""
+    while isinstance(flow, Derived):
+        flow = flow.source
+    assert isinstance(flow, Topic)
+    return flow

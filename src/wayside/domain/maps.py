@@ -76,11 +76,16 @@ class Calls:
     text}`; each row has `thing`, `place`, `place_name`, `line`, `toward`, `direction` (0, 1 or null), `planned` and
     `expected` (instants or null) and `state` (`live`, `stale`, `silent`, `planned` or `departed`). `basis` says in
     words what an expected time rests on. `title` heads the list on a thing's card, `board` that on a place's.
+
+    `passed` is an endpoint with what has called at a place, asked with `?place=` and `?minutes=`: each of its rows has
+    `thing`, `line`, `path` (null where none is known), `event` (`arrival` or `departure`), the instant `at`, and in
+    seconds or null `headway` and `dwell`; `spacing` is `even`, `bunched`, `gap` or null.
     """
 
     path: str
     title: str
     board: str
+    passed: str = ""
 
 
 @dataclass(frozen=True)

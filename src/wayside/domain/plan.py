@@ -8,7 +8,7 @@ from typing import Any
 
 from wayside.domain.catalog import Domain
 from wayside.domain.feeds import Feed
-from wayside.domain.flow import Flow, Join, Stream, Table, Topic, Window
+from wayside.domain.flow import Derived, Flow, Join, Table, Topic, Window
 from wayside.errors import DeclarationError
 
 
@@ -44,7 +44,7 @@ class Plan:
             self.add(node.source)
             self.place(self.windows if isinstance(node, Window) else self.tables, node)
             return
-        if isinstance(node, Stream | Join):
+        if isinstance(node, Derived):
             self.add(node.source)
         if isinstance(node, Join):
             self.add(node.table_)
@@ -85,7 +85,7 @@ class Plan:
         for feed in self.feeds.values():
             yield Edge(feed.name, feed.topic)
         for flow in self.flows.values():
-            if isinstance(flow, Stream | Join):
+            if isinstance(flow, Derived):
                 yield Edge(flow.source.name, flow.name)
             if isinstance(flow, Join):
                 yield Edge(flow.table_.name, flow.name)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from wayside.domain import Plan, Stream, Topic
+from wayside.domain import Plan, Topic
+from wayside.domain.flow import Join
 from wayside.durations import spoken
 from wayside.specs import WindowSpec
 
@@ -59,7 +60,7 @@ def nodes(plan: Plan) -> Iterator[tuple[str, str, str]]:
         if isinstance(flow, Topic):
             yield name, "topic", f"{flow.record.__name__} by {key}" if key else flow.record.__name__
         else:
-            yield name, "stream" if isinstance(flow, Stream) else "join", flow.record.__name__
+            yield name, "join" if isinstance(flow, Join) else "stream", flow.record.__name__
     for name, table in plan.tables.items():
         yield name, "table", f"latest by {', '.join(table.spec.key)}"
     for name, window in plan.windows.items():

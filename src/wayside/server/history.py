@@ -53,7 +53,7 @@ def source_of(plan: Plan, who: str, table: str, needed: Set[str], moment: str) -
             raise ProblemError(
                 422,
                 f"The {who} has no history of single readings.",
-                why=f"Its readings come from the join {flow.name!r}, which the log does not keep.",
+                why=f"Its readings come from the step {flow.name!r}, which the log does not keep.",
                 next="Ask for its windows.",
             )
     return Source(flow, tuple(steps), last, moment)

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import Any
 
-from wayside.domain import Board, Domain, Layer, Stream, Table, Window
+from wayside.domain import Board, Domain, Layer, Table, Topic, Window
 from wayside.domain.flow import Join
 from wayside.durations import duration
 from wayside.server.frames import iso
@@ -25,7 +25,7 @@ def nodes(services: Services) -> list[NodeStatus]:
         known.setdefault(name, of_feed(services, name))
     kinds = {**dict.fromkeys(plan.tables, "table"), **dict.fromkeys(plan.windows, "window")}
     for name, flow in plan.flows.items():
-        kinds[name] = "stream" if isinstance(flow, Stream) else "join" if isinstance(flow, Join) else "topic"
+        kinds[name] = "topic" if isinstance(flow, Topic) else "join" if isinstance(flow, Join) else "stream"
     for name, kind in kinds.items():
         known.setdefault(name, NodeStatus(name, kind, ()))
     for name in plan.topics:

@@ -9,7 +9,9 @@ positions that are too far apart is not guessed.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,7 @@ from numpy.typing import NDArray
 from wayside_domains.transit.matching import Timetables
 from wayside_domains.transit.records import StopEvent
 from wayside_domains.transit.times import anchor, day_of, service_days, text_of
-from wayside_domains.transit.timetable import Timetable
+from wayside_domains.transit.timetable import Calls, Timetable
 
 NEAR = 20.0
 """Metres before and behind a stop between which a vehicle is at it."""
@@ -55,57 +57,62 @@ def by_progress(run: pl.DataFrame, timetable: Timetable) -> list[dict[str, Any]]
     calls = timetable.calls_of(trip.trip_id)
     if calls.along is None:
         return None
-    times = known["timestamp"].dt.epoch("ms").to_numpy() / 1000.0
+    times = known["timestamp"].dt.epoch("us").to_numpy() / 1e6
     way = np.maximum.accumulate(known["along"].to_numpy())  # what looks like driving backwards is an error of position
-    drive = Drive(times, way, known["speed"].fill_null(np.nan).to_numpy())
-    zero = anchor(day_of(run["start_date"][0]), timetable.zone).timestamp()
+    speeds = known["speed"].to_list()
     found: list[dict[str, Any]] = []
-    for index, at in enumerate(calls.along):
-        for event in ("arrival", "departure"):
-            if index == (0 if event == "arrival" else len(calls) - 1):
-                continue
-            moment = drive.arrives(float(at)) if event == "arrival" else drive.leaves(float(at))
-            if moment is not None:
-                due = zero + float((calls.arrivals if event == "arrival" else calls.departures)[index])
-                found.append(row_of(known, (calls.stops[index], calls.sequences[index]), event, moment, due))
+    for before, (one, other) in enumerate(pairwise(zip(times.tolist(), way.tolist(), strict=True))):
+        leg = Leg(one[0], other[0], one[1], other[1], (speeds[before], speeds[before + 1]))
+        for index, event, moment in leg.calls(calls.along):
+            due = due_at(timetable, calls, index, event, run["start_date"][0])
+            found.append(row_of(known, (calls.stops[index], calls.sequences[index]), event, moment, due))
     return found
 
 
-class Drive:
-    """Where a vehicle was when on its line, and how fast: seconds, metres that never decrease, metres per second."""
+def due_at(timetable: Timetable, calls: Calls, index: int, event: str, start_date: str) -> float:
+    """The second since 1970 at which a trip should arrive at one of its stops, or leave it."""
+    zero = anchor(day_of(start_date), timetable.zone).timestamp()
+    return zero + float((calls.arrivals if event == "arrival" else calls.departures)[index])
 
-    def __init__(self, times: NDArray[np.float64], way: NDArray[np.float64], speeds: NDArray[np.float64]) -> None:
-        self.times = times
-        self.way = way
-        self.speeds = speeds
 
-    def arrives(self, stop: float) -> float | None:
-        """When the vehicle came to a stop: it drove on as it did in the last position before, and braked."""
-        after = self._between(int(np.searchsorted(self.way, stop - NEAR, side="left")))
-        if after is None:
-            return None
-        spent = travel(stop - float(self.way[after - 1]), self._speed(after - 1, after))
-        return min(float(self.times[after - 1]) + spent, float(self.times[after]))
+@dataclass(frozen=True)
+class Leg:
+    """What lies between two positions of a vehicle: seconds, metres along its line that do not decrease, and the
+    speeds that were told at both (metres per second, or null)."""
 
-    def leaves(self, stop: float) -> float | None:
-        """When it left: it sped up until it drove as it did in the first position behind the stop."""
-        after = self._between(int(np.searchsorted(self.way, stop + NEAR, side="right")))
-        if after is None:
-            return None
-        spent = travel(float(self.way[after]) - stop, self._speed(after, after))
-        return max(float(self.times[after]) - spent, float(self.times[after - 1]))
+    begin: float
+    end: float
+    start: float
+    now: float
+    told: tuple[float | None, float | None]
 
-    def _between(self, after: int) -> int | None:
-        """The position, if there is one before it, and not too long before."""
-        if after == 0 or after == len(self.way) or self.times[after] - self.times[after - 1] > LONGEST:
-            return None
-        return after
+    def arrives(self, stop: float) -> float:
+        """When the vehicle came to a stop: it drove on as it did in the position before, and braked."""
+        return min(self.begin + travel(stop - self.start, self._speed(0)), self.end)
 
-    def _speed(self, told: int, after: int) -> float:
-        """The speed that was told, else that of the way between two positions."""
-        if np.isfinite(self.speeds[told]):
-            return float(self.speeds[told])
-        return float((self.way[after] - self.way[after - 1]) / (self.times[after] - self.times[after - 1]))
+    def leaves(self, stop: float) -> float:
+        """When it left: it sped up until it drove as it did in the position behind the stop."""
+        return max(self.end - travel(self.now - stop, self._speed(1)), self.begin)
+
+    def calls(self, stops: NDArray[np.float64]) -> Iterator[tuple[int, str, float]]:
+        """What happened at which of a trip's stops (metres along the line), and when; in the order of the moments."""
+        if not 0 < self.end - self.begin <= LONGEST:
+            return
+        low, high = np.searchsorted(stops, (self.start + NEAR, self.now + NEAR), side="right")
+        came = {index: self.arrives(float(stops[index])) for index in range(max(int(low), 1), int(high))}
+        low, high = np.searchsorted(stops, (self.start - NEAR, self.now - NEAR), side="left")
+        going = range(int(low), min(int(high), len(stops) - 1))
+        # Nobody leaves before coming: on a way that is passed without a stop the two moments are one.
+        left = {index: max(self.leaves(float(stops[index])), came.get(index, self.begin)) for index in going}
+        calls = [(at, index, "arrival") for index, at in came.items()]
+        calls += [(at, index, "departure") for index, at in left.items()]
+        for at, index, event in sorted(calls):
+            yield index, event, at
+
+    def _speed(self, which: int) -> float:
+        """The speed that was told, else that of the way between the positions."""
+        told = self.told[which]
+        return (self.now - self.start) / (self.end - self.begin) if told is None else told
 
 
 def travel(distance: float, speed: float) -> float:
@@ -142,7 +149,7 @@ def by_words(run: pl.DataFrame) -> list[dict[str, Any]]:
     which it was never said to stand was reached between the last word of it and the first word of the next.
     """
     said = run.drop_nulls(["stop_id", "stop_sequence"])
-    times = (said["timestamp"].dt.epoch("ms").to_numpy() / 1000.0).tolist()
+    times = (said["timestamp"].dt.epoch("us").to_numpy() / 1e6).tolist()
     stops, numbers, words = (said[name].to_list() for name in ("stop_id", "stop_sequence", "status"))
     found: list[dict[str, Any]] = []
     for event, index, moment in word_events(times, numbers, words):
@@ -151,22 +158,36 @@ def by_words(run: pl.DataFrame) -> list[dict[str, Any]]:
 
 
 def word_events(times: list[float], numbers: list[int], words: list[str | None]) -> Iterator[tuple[str, int, float]]:
-    """What happened, at the stop of which row, and when. A stop number that goes back is an error, and is left out."""
-    stood = -1
-    for index in range(1, len(times)):
-        before = index - 1
-        if times[index] - times[before] > LONGEST or numbers[index] < numbers[before]:
-            continue
-        middle = (times[before] + times[index]) / 2
-        if numbers[index] > numbers[before]:
-            if stood != numbers[before] and words[before] != "stopped":
-                yield "arrival", before, middle
-            yield "departure", before, middle
-        if words[index] == "stopped" and stood != numbers[index]:
-            arrived_between = words[before] != "stopped" or numbers[before] != numbers[index]
-            stood = numbers[index]
-            if arrived_between:
-                yield "arrival", index, times[index]
+    """What happened, at the stop of which row, and when."""
+    reached, stood = -1, -1
+    said = list(zip(times, numbers, words, strict=True))
+    for index, (before, now) in enumerate(pairwise(said)):
+        reached = max(reached, before[1])
+        stood = max(stood, before[1]) if before[2] == "stopped" else stood
+        for event, of_now, moment in between_words(before, now, reached, stood):
+            yield event, index + of_now, moment
+
+
+Said = tuple[float, int, str | None]
+"""What a feed says at a second: the number of the stop, and what the vehicle is doing there."""
+
+
+def between_words(before: Said, now: Said, reached: int, stood: int | None) -> Iterator[tuple[str, bool, float]]:
+    """What happened between two things said, at the stop of the second one or (false) of the first, and when.
+
+    `reached` is the greatest number of a stop that was said until then, `stood` that of a stop at which the vehicle was
+    said to stand. A stop number that goes back is an error, and nothing follows from it nor from the way out of it.
+    """
+    (earlier, old, _), (at, number, does) = before, now
+    if not 0 <= at - earlier <= LONGEST or number < reached or old < reached:
+        return
+    middle = (earlier + at) / 2
+    if number > old:
+        if stood != old:
+            yield "arrival", False, middle
+        yield "departure", False, middle
+    if does == "stopped" and stood != number:
+        yield "arrival", True, at
 
 
 def headways(events: pl.DataFrame) -> pl.DataFrame:

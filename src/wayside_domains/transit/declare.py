@@ -13,10 +13,12 @@ from wayside.domain import Domain, Feed, Geometry, Layer, Place, Table, Topic, W
 from wayside.errors import DeclarationError
 from wayside_domains.transit import drawing, jsonapi, realtime
 from wayside_domains.transit.endpoints import board_of
+from wayside_domains.transit.headways import headway_endpoints
 from wayside_domains.transit.irish import Reader
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network, Networks
 from wayside_domains.transit.onmap import endpoints_of, map_of
+from wayside_domains.transit.passages import passages_of
 from wayside_domains.transit.records import Notice, StopEvent, StopPrediction, VehiclePosition, VehicleState
 from wayside_domains.transit.simulation import events_of, positions_of
 from wayside_domains.transit.timetable import Timetable
@@ -51,6 +53,7 @@ class Transit:
         self.notices = Topic(f"{prefix}notices", Notice)
         matched = states(self.networks.timetable)
         self.states = self.positions.stream(f"{prefix}vehicle_states", into=VehicleState, transform=matched)
+        self.passages = passages_of(self.states, self.networks.timetable, prefix)
         self.vehicles = self.states.table(f"{prefix}vehicles", deleted=pl.col("removed"), search=SEARCH)
 
     def simulate(
@@ -157,13 +160,14 @@ class Transit:
         return Domain(
             self.name,
             self.title,
-            flow=[self.vehicles, *self.windows(), *self.tables()],
+            flow=[self.vehicles, *self.windows(), self.passages.times, *self.tables(), self.passages.latest],
             layers=self.layers(),
             geometries=self.geometries(),
             maps=[map_of(self.name, self.title, self.vehicles.name, self.prefix)],
             endpoints=[
                 board_of(self.networks, self.vehicles.name, self.name),
                 *endpoints_of(self.networks, self.vehicles.name, self.name),
+                *headway_endpoints(self.networks, self.passages.times.name, self.vehicles.name, self.name),
             ],
             zone=self.zone,
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from wayside_domains.transit.timetable import Timetable
 
@@ -24,6 +25,13 @@ class Network:
     timetable: Path | Reader | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _read: Timetable | None = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to another process: where the timetable comes from. It is read there when it is needed."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if not one.name.startswith("_")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(**state)  # type: ignore[misc]  # the lock is made anew
 
     def read(self) -> Timetable | None:
         """The timetable in use; read at the first call. Raises WaysideError when it cannot be read then."""

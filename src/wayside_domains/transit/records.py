@@ -82,6 +82,73 @@ class StopEvent(Record, key=("network", "stop_id"), time="timestamp"):
     source: Literal["reported", "inferred"]
 
 
+class VehicleProgress(Record, key=("network", "vehicle_id"), time="timestamp"):
+    """What of a vehicle's state tells at which stops it has called."""
+
+    network: str = field(max_length=64, doc=NETWORK)
+    vehicle_id: str
+    trip_id: str = field(max_length=256)
+    start_date: str = field(pattern=DAY)
+    basis: Literal["line", "words"] = field(doc="its way along its line, or what the feed says of stops")
+    timestamp: datetime
+    route_id: str = field(max_length=128)
+    direction_id: int | None = field(ge=0, le=1)
+    along: float | None = field(unit="m")
+    speed: float | None = field(unit="m/s")
+    status: str | None
+    stop_id: str | None = field(max_length=256)
+    stop_sequence: int | None
+    standing: int | None = field(doc="`stop_sequence` while it is said to stand there")
+
+
+class VehicleMove(VehicleProgress, key=("network", "vehicle_id"), time="timestamp"):
+    """A vehicle's progress beside the one before it on the same running of its trip."""
+
+    before: datetime | None = field(doc="`timestamp` of the position before")
+    before_speed: float | None = field(unit="m/s")
+    before_status: str | None
+    before_stop_id: str | None
+    before_stop_sequence: int | None
+    furthest: float | None = field(unit="m", doc="greatest `along` before")
+    reached: int | None = field(doc="greatest `stop_sequence` before")
+    stood: int | None = field(doc="greatest `standing` before")
+
+
+class Passage(StopEvent, key=("network", "stop_id"), time="timestamp"):
+    """An arrival or departure as positions show it, with the line and direction as one word."""
+
+    way: str = field(max_length=160, doc="route and direction", example="M1/0")
+    planned_headway: float | None = field(unit="s", doc="since the trip before of that line and direction there")
+
+
+class Visit(Passage, key=("network", "stop_id"), time="timestamp"):
+    """A passage beside the one before it of the same vehicle, running and stop."""
+
+    came: datetime | None
+    came_event: str | None
+
+
+class Followed(Visit, key=("network", "stop_id"), time="timestamp"):
+    """A visit beside the passage before it of another vehicle of that line and direction there."""
+
+    ahead: datetime | None
+    ahead_vehicle_id: str | None
+
+
+class StopCall(Passage, key=("network", "stop_id"), time="timestamp"):
+    """An arrival or departure with how long the vehicle stayed, and how far in time it is behind the one ahead."""
+
+    moment: float = field(unit="s", doc="`timestamp` in seconds since 1970")
+    dwell: float | None = field(unit="s", ge=0, doc="of a departure: since the arrival there")
+    headway: float | None = field(
+        unit="s", ge=0, doc="since the vehicle before of that line, direction and event there"
+    )
+    spacing: Literal["bunched", "even", "gap"] | None = field(doc="`headway` against `planned_headway`")
+    bunched: float | None = field(ge=0, le=1, doc="1 when bunched with the vehicle ahead, else 0")
+    gap: float | None = field(ge=0, le=1, doc="1 when far behind the vehicle ahead, else 0")
+    ahead_vehicle_id: str | None
+
+
 class StopPrediction(Record, key=("network", "trip_id", "start_date", "call"), time="timestamp"):
     """When a feed expects a trip at one of its stops, or (`removed`) that it no longer says."""
 

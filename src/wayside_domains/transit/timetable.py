@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -65,6 +66,8 @@ class Timetable:
     exceptions: pl.DataFrame
     notes: tuple[str, ...] = ()
     """What was wrong with single rows that were left out, in words."""
+    apart: dict[date, Any] = field(default_factory=dict, repr=False, compare=False)
+    """What `apart` has made of single days."""
     _lines: dict[str, LineString | None] = field(default_factory=dict, repr=False, compare=False)
     _calls: dict[str, Calls] = field(default_factory=dict, repr=False, compare=False)
     _alongs: dict[tuple[str, ...], NDArray[np.float64] | None] = field(default_factory=dict, repr=False, compare=False)

@@ -133,7 +133,11 @@ def test_who_is_silent_is_a_ghost(hour: tuple[pl.DataFrame, pl.DataFrame]) -> No
         ([(0, 1, "stopped"), (30, 1, "stopped"), (60, 1, "moving"), (90, 2, "moving")], [("departure", 1, 75)]),
         ([(0, 1, "moving"), (30, 2, "stopped")], [("arrival", 1, 15), ("departure", 1, 15), ("arrival", 2, 30)]),
         ([(0, 1, "moving"), (400, 2, "moving")], []),
-        ([(0, 2, "moving"), (30, 1, "moving"), (60, 2, "moving")], [("arrival", 1, 45), ("departure", 1, 45)]),
+        ([(0, 2, "moving"), (30, 1, "moving"), (60, 2, "moving")], []),
+        (
+            [(0, 2, "moving"), (30, 1, "moving"), (60, 2, "moving"), (90, 3, "moving")],
+            [("arrival", 2, 75), ("departure", 2, 75)],
+        ),
         ([(0, 1, "moving"), (10, 1, "stopped"), (20, 1, "moving"), (30, 1, "stopped")], [("arrival", 1, 10)]),
         ([(0, 1, None), (30, 2, None)], [("arrival", 1, 15), ("departure", 1, 15)]),
         ([(0, 1, "stopped")], []),

@@ -62,6 +62,7 @@ def frame(count: int) -> pl.DataFrame:
         (lambda rows: fields(even(rows)), [0, 2, 4], [0, 2, 4]),
         (lambda rows: rows.pipe(even).pipe(fields), [0, 2, 4], [0, 2, 4]),
         (lambda rows: rows.select(pl.all()).filter(pl.col("value") > 2), [3, 4], [3, 4]),
+        (lambda rows: even(rows).select(pl.col(name) for name in Point.fields), [0, 2, 4], [0, 2, 4]),
         (twice, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4], [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]),
         (numbers_touched, [2, 3, 4], [20, 30, 40]),
         (lambda rows: rows.sort("value", descending=True), [4, 3, 2, 1, 0], [4, 3, 2, 1, 0]),

@@ -3,7 +3,8 @@
  * shorter path or a page made by hand says so here.
  */
 
-import type { BoardInfo, Domain, MapInfo } from '../lib/types';
+import type { BoardInfo } from '../lib/boards';
+import type { Domain, MapInfo } from '../lib/types';
 
 const PATHS: Record<string, string> = {
   devices: '/devices',

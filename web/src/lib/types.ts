@@ -1,5 +1,7 @@
 /** Answers of the server, as documented in its OpenAPI. Times are ISO 8601 in UTC. */
 
+import type { BoardInfo } from './boards';
+
 export type Cell = string | number | boolean | null;
 
 export interface Column {
@@ -82,6 +84,17 @@ export interface CallsInfo {
   path: string;
   title: string;
   board: string;
+  passed: string;
+}
+
+export interface PassedRow {
+  thing: string | null;
+  path: string | null;
+  event: string;
+  at: string;
+  headway: number | null;
+  dwell: number | null;
+  spacing: string | null;
 }
 
 export interface CallRow {
@@ -138,52 +151,6 @@ export interface MapInfo {
   things_word: string;
   place_word: string;
   line_word: string;
-}
-
-/** A board: an endpoint fills it, and its rows are all of one kind of thing. */
-export interface BoardInfo {
-  name: string;
-  title: string;
-  path: string;
-  thing_word: string;
-  /** The window whose rows can be had as a file. */
-  window: string | null;
-  stale_seconds: number;
-  dead_seconds: number;
-}
-
-/** Something that is at a place (`here`), or was there last. */
-export interface BoardEvent {
-  text: string;
-  at: string;
-  here: boolean;
-  note: string;
-}
-
-export interface BoardRow {
-  id: string;
-  name: string;
-  note: string;
-  tags: string[];
-  [column: string]: BoardEvent[] | number | string | string[] | null;
-}
-
-export interface BoardGroup {
-  id: string;
-  title: string;
-  color: string;
-  rows: BoardRow[];
-}
-
-/** What the endpoint of a board answers. */
-export interface BoardAnswer {
-  now: string;
-  heard: string | null;
-  /** The time of the world that is shown, where it is not now. */
-  clock: string | null;
-  facts: { title: string; value: string; note: string; at: string }[];
-  columns: { name: string; title: string; kind: 'event' | 'number' }[];
-  groups: BoardGroup[];
 }
 
 export interface Domain {

@@ -11,10 +11,11 @@ import polars as pl
 from wayside.clock import Clock
 from wayside.dataflow.commits import Listeners, write
 from wayside.dataflow.graph import Graph
+from wayside.dataflow.previous import load_memory, saved_memories
 from wayside.dataflow.recovery import PROGRESS as SAVED_PROGRESS
-from wayside.dataflow.recovery import saved_state, sound
+from wayside.dataflow.recovery import load_memories, saved_state, sound
 from wayside.dataflow.spark.partition import Past
-from wayside.dataflow.spark.pieces import IDS, LATE, PARTIALS, PROGRESS, REFUSED, TABLE, VERSIONS, Piece
+from wayside.dataflow.spark.pieces import IDS, KEPT, LATE, PARTIALS, PROGRESS, REFUSED, TABLE, VERSIONS, Piece
 from wayside.dataflow.status import Board
 from wayside.dataflow.steps import Effects, WindowStep, packed, unpacked
 from wayside.dataflow.watermark import NEVER
@@ -72,13 +73,14 @@ class Ledger:
         for name, versions in self.graph.versions.items():
             if f"versions:{name}" in state:
                 versions.load(unpacked(state[f"versions:{name}"]))
+        load_memories(self.graph, state)
         self.recent = {name[4:]: unpacked(part) for name, part in state.items() if name.startswith("ids:")}
         covered = checkpoint.state_positions if state else {}
         committed = checkpoint.progress.get("watermarks", {})
         ended = {name: int(committed.get(name, {}).get("closed", NEVER)) for name in self.steps}
         ranges = {at: (covered.get(at, 0), end) for at, end in self.positions.items() if covered.get(at, 0) < end}
         starts = {f"{topic}/{partition}": start for (topic, partition), (start, _) in ranges.items()}
-        return Past(starts, saved, {}, self._recent(), ended), ranges
+        return Past(starts, saved, {}, self._recent(), self._kept(), ended), ranges
 
     def settle(self) -> None:
         """After rows were run again: watermarks as they were committed, and without the windows that had closed."""
@@ -98,11 +100,15 @@ class Ledger:
         """What tasks that read these topics must know."""
         positions = {f"{topic}/{partition}": offset for (topic, partition), offset in self.positions.items()}
         watermarks = {name: step.watermark.save() for name, step in self.steps.items()}
-        return Past(positions, watermarks, self.versions_for(topics), self._recent())
+        return Past(positions, watermarks, self.versions_for(topics), self._recent(), self._kept())
 
     def _recent(self) -> dict[str, bytes]:
         """Ids that may still come again."""
         return {source: packed(ids) for source, ids in self.recent.items()}
+
+    def _kept(self) -> dict[str, bytes]:
+        """What steps remember."""
+        return {place: packed(memory) for place, memory in saved_memories(self.graph.kept).items()}
 
     def versions_for(self, topics: Sequence[str]) -> dict[str, bytes]:
         """Versions of the tables that flows of these topics look into."""
@@ -116,6 +122,7 @@ class Ledger:
         seen: set[str] = set()
         partials: dict[str, list[pl.DataFrame]] = {}
         recent: dict[str, list[pl.DataFrame]] = {}
+        kept: dict[str, list[pl.DataFrame]] = {}
         for piece in sorted(pieces, key=lambda made: (made.topic, made.partition, made.number)):
             if piece.kind == PARTIALS:
                 partials.setdefault(piece.name, []).append(piece.frame)
@@ -124,12 +131,16 @@ class Ledger:
                 self.changed_versions = True
             elif piece.kind == IDS:
                 recent.setdefault(f"{piece.topic}/{piece.partition}", []).append(piece.frame)
+            elif piece.kind == KEPT:
+                kept.setdefault(piece.name, []).append(piece.frame)
             elif piece.kind == PROGRESS:
                 rows += self._advance(piece, effects, seen, now)
             elif not again:
                 self._note(piece, effects)
         for name, frames in partials.items():
             self.steps[name].operator.absorb(frames)
+        for place, frames in kept.items():
+            load_memory(self.graph.kept, place, pl.concat(frames))
         self.recent.update({source: pl.concat(frames) for source, frames in recent.items()})
         return rows
 
@@ -226,7 +237,7 @@ class Ledger:
 
     def _snapshot_due(self, now: float) -> bool:
         """Small states go with every commit, as do changed versions of tables; large states at intervals."""
-        held = sum(step.operator.rows for step in self.steps.values())
+        held = sum(step.operator.rows for step in self.steps.values()) + self.graph.held
         return held <= SMALL_STATE or self.changed_versions or now - self.snapshot_at >= self.snapshot_seconds
 
     def remember(self) -> None:

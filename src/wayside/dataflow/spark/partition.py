@@ -15,10 +15,11 @@ import numpy as np
 import polars as pl
 
 from wayside.dataflow.graph import Graph, marked
+from wayside.dataflow.previous import load_memory, saved_memories
 from wayside.dataflow.refusing import raw_lines, refusal_ids
 from wayside.dataflow.rows import Rows
 from wayside.dataflow.spark.decoding import Messages, TopicDecoder
-from wayside.dataflow.spark.pieces import IDS, LATE, PARTIALS, REFUSED, TABLE, VERSIONS, Piece, Pieces
+from wayside.dataflow.spark.pieces import IDS, KEPT, LATE, PARTIALS, REFUSED, TABLE, VERSIONS, Piece, Pieces
 from wayside.dataflow.spark.repeats import Repeats
 from wayside.dataflow.steps import WindowStep, unpacked
 from wayside.domain import Plan, Table
@@ -37,6 +38,8 @@ class Past:
     versions: Mapping[str, bytes] = field(default_factory=dict)
     recent: Mapping[str, bytes] = field(default_factory=dict)
     """Ids that may still come again, by partition."""
+    kept: Mapping[str, bytes] = field(default_factory=dict)
+    """What steps remember, by step and partition."""
     ended: Mapping[str, int] = field(default_factory=dict)
     """While rows are run again: up to where each window has been closed, so that what comes back may be dropped."""
 
@@ -57,6 +60,9 @@ class PartitionRun:
             step.watermark.load(own(past.watermarks.get(name, {}), self.source), 0.0)
         for name, content in past.versions.items():
             self.graph.versions[name].load(unpacked(content))
+        for place, content in past.kept.items():
+            if place.endswith(f"@{self.source}"):
+                load_memory(self.graph.kept, place, unpacked(content))
         self.candidates: dict[str, list[pl.DataFrame]] = {}
         self.records: dict[str, int] = {}
         self.newest: dict[str, int] = {}
@@ -159,6 +165,8 @@ class PartitionRun:
             self.pieces.rows(PARTIALS, name, step.operator.save())
         for name, held in self.candidates.items():
             self.pieces.rows(TABLE, name, newest_per_key(self.graph.plan.tables[name], held))
+        for place, memory in saved_memories(self.graph.kept).items():
+            self.pieces.rows(KEPT, place, memory)
         if self.repeats.recent.height:
             self.pieces.rows(IDS, "", self.repeats.recent)
         self.pieces.facts(

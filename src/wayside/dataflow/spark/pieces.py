@@ -17,7 +17,7 @@ from wayside.dataflow.steps import packed, unpacked
 
 SCHEMA = "kind string, name string, topic string, partition int, number int, content binary"
 PARTIALS, LATE, TABLE, VERSIONS = "partials", "late", "table", "versions"
-REFUSED, IDS, PROGRESS = "refused", "ids", "progress"
+REFUSED, IDS, KEPT, PROGRESS = "refused", "ids", "kept", "progress"
 MAX_ROWS = 200_000
 """Rows of one piece; a piece is one cell of a Spark row and must stay far below 2 GB."""
 

@@ -12,8 +12,9 @@ from wayside.dataflow.spark.shipping import pickled
 from wayside.domain import Plan, discover
 
 
-def test_a_plan_travels_without_what_tasks_do_not_need() -> None:
-    plan = Plan.of(discover(["devices"]))
+@pytest.mark.parametrize("name", ["devices", "transit"])
+def test_a_plan_travels_without_what_tasks_do_not_need(name: str) -> None:
+    plan = Plan.of(discover([name]))
     arrived = pickle.loads(pickled(plan))
     assert list(arrived.flows) == list(plan.flows)
     assert {name: window.spec for name, window in arrived.windows.items()} == {
