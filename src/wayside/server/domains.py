@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 import orjson
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
 from wayside.domain import Answer, Endpoint
 from wayside.server import bodies, documents
+from wayside.server.conditional import conditional
 from wayside.server.ingest import content_lines, unsupported
 from wayside.server.operations import Context, Handler, Operation, Operations
 from wayside.server.params import checked, unknown
@@ -52,10 +54,15 @@ def handler(context: Context, queries: LiveQueries, endpoint: Endpoint) -> Handl
                 raise unsupported("application/json")
             raw = await bodies.read(request.receive, headers, context.budget, lines=False)
             body = decoded(decode, raw)
-        answer = await context.workers.run(endpoint.handler, queries, body, given)
-        return written(answer)
+        return await context.workers.run(answered, request.headers, endpoint, queries, body, given)
 
     return handle
+
+
+def answered(asked: Headers, endpoint: Endpoint, queries: LiveQueries, body: Any, given: dict[str, str]) -> Response:
+    """The domain's answer, written and (of a GET) conditional."""
+    response = written(endpoint.handler(queries, body, given))
+    return conditional(asked, response) if endpoint.method == "GET" else response
 
 
 def parameters(request: Request, endpoint: Endpoint) -> dict[str, str]:
@@ -83,7 +90,7 @@ def decoded(decode: Any, raw: bytes) -> Any:
 
 
 def written(answer: Answer) -> Response:
-    """The handler's answer; a body of null is sent as nothing at all."""
+    """The handler's answer as JSON, or its bytes as they are; a body of null is sent as nothing at all."""
     headers = {name.lower(): value for name, value in answer.headers.items()}
     media = headers.pop("content-type", "application/json")
     if answer.body is None:

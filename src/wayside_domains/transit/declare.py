@@ -17,6 +17,7 @@ from wayside_domains.transit.irish import Reader
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network, Networks
 from wayside_domains.transit.onmap import endpoints_of, map_of
+from wayside_domains.transit.publishing import Tables, feeds_of
 from wayside_domains.transit.records import Notice, StopEvent, StopPrediction, VehiclePosition, VehicleState
 from wayside_domains.transit.simulation import events_of, positions_of
 from wayside_domains.transit.timetable import Timetable
@@ -164,6 +165,9 @@ class Transit:
             endpoints=[
                 board_of(self.networks, self.vehicles.name, self.name),
                 *endpoints_of(self.networks, self.vehicles.name, self.name),
+                *feeds_of(
+                    self.networks, Tables(self.vehicles.name, f"{self.prefix}predictions", f"{self.prefix}alerts")
+                ),
             ],
             zone=self.zone,
         )
