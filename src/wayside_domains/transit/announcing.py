@@ -47,7 +47,8 @@ def alert(present: Present, row: Row) -> Value | None:
         return None
     period = {name: row[column] for name, column in (("start", "active_from"), ("end", "active_to"))}
     times = {name: int(value.timestamp()) for name, value in period.items() if value is not None}
-    texts = {"header_text": header, "description_text": row["description"], "url": row["url"]}
+    # Some readers refuse an alert without a description, though the standard does not ask for one.
+    texts = {"header_text": header, "description_text": row["description"] or header, "url": row["url"]}
     effect = OTHER_EFFECTS.get(str(row["effect"]), row["effect"] or "UNKNOWN_EFFECT")
     return {
         **({"active_period": [times]} if times else {}),
