@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -37,6 +37,23 @@ class Change:
     at: datetime | None = None
 
 
+@dataclass
+class Moves:
+    """Things that came and things that went."""
+
+    came: dict[Key, Message] = field(default_factory=dict)
+    went: dict[Key, None] = field(default_factory=dict)
+
+    def come(self, key: Key, message: Message) -> None:
+        """A thing is there that was not."""
+        self.came[key] = message
+        self.went.pop(key, None)
+
+    def go(self, key: Key) -> None:
+        """A thing is no longer there."""
+        self.went[key] = None
+
+
 class Entities:
     """The things of one source.
 
@@ -51,9 +68,15 @@ class Entities:
         self._time = time
         self._removed = removed
         self._held: dict[Key, tuple[Message, bytes]] = {}
+        self.moves: Moves | None = None
+        """What came and went since whoever writes it down has emptied it; null when nobody does."""
 
     def __len__(self) -> int:
         return len(self._held)
+
+    def remember(self, things: Mapping[Key, Message]) -> None:
+        """Things that were there before this began: each is told anew when the source still has it."""
+        self._held |= {key: (message, b"") for key, message in things.items() if key not in self._held}
 
     def apply(self, change: Change, now: datetime) -> list[bytes]:
         """The messages that follow from a change, as JSON. `now` is when it was received."""
@@ -82,12 +105,16 @@ class Entities:
             if known is not None and known[1] == content:
                 return []
             self._held[key] = (message, content)
+            if known is None and self.moves is not None:
+                self.moves.come(key, message)
         return [encode({self._time: at, self._removed: False, **message})]
 
     def _leave(self, key: Key, at: datetime) -> list[bytes]:
         known = self._held.pop(key, None)
         if known is None:
             return []
+        if self.moves is not None:
+            self.moves.go(key)
         last = known[0].get(self._time)
         moment = max(at, last) if isinstance(last, datetime) else at
         return [encode({**known[0], self._time: moment, self._removed: True})]

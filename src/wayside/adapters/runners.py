@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from wayside.adapters.holding import Holding
 from wayside.adapters.running import Runner
 from wayside.adapters.sources import EventStream, Files, Mqtt, Polling, Simulator
 from wayside.clock import SYSTEM, Clock
 from wayside.domain import Feed
-from wayside.ports import Intake
+from wayside.ports import Broker, Intake
 
 
-def runner_of(feed: Feed, intake: Intake, *, clock: Clock = SYSTEM) -> Runner | None:
-    """What reads this feed's source, or null for one that others push to (or files that nobody has named)."""
+def runner_of(feed: Feed, intake: Intake, *, clock: Clock = SYSTEM, broker: Broker | None = None) -> Runner | None:
+    """What reads this feed's source, or null for one that others push to (or files that nobody has named).
+
+    With `broker`, sources of things that come and go remember beyond a restart what they held.
+    """
+    lasting = broker is not None and isinstance(feed.source, Polling | EventStream) and feed.source.identity
+    holding = Holding(broker, feed.name, clock) if broker is not None and lasting else None
     match feed.source:
         case Simulator():
             from wayside.adapters.simulate import SimulatorRunner
@@ -29,9 +35,9 @@ def runner_of(feed: Feed, intake: Intake, *, clock: Clock = SYSTEM) -> Runner | 
         case Polling():
             from wayside.adapters.polling import PollingRunner
 
-            return PollingRunner(feed.source, intake, feed.wire.time or "", clock=clock)
+            return PollingRunner(feed.source, intake, feed.wire.time or "", clock=clock, holding=holding)
         case EventStream():
             from wayside.adapters.events import EventsRunner
 
-            return EventsRunner(feed.source, intake, feed.wire.time or "", clock=clock)
+            return EventsRunner(feed.source, intake, feed.wire.time or "", clock=clock, holding=holding)
     return None

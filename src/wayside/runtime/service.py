@@ -81,7 +81,7 @@ class Service:
         for intake in self.intakes.values():
             ending.callback(intake.close)
         for name, feed in self.plan.feeds.items():
-            runner = runner_of(feed, self.intakes[name], clock=self.clock)
+            runner = runner_of(feed, self.intakes[name], clock=self.clock, broker=self.broker)
             if runner is not None:
                 self.runners[name] = runner
             if isinstance(runner, SimulatorRunner):
