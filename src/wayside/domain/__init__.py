@@ -3,6 +3,7 @@ endpoints."""
 
 from wayside.domain.aggregates import count, maximum, mean, minimum, total
 from wayside.domain.catalog import Domain, discover
+from wayside.domain.chores import Chore
 from wayside.domain.feeds import Feed, Source
 from wayside.domain.flow import Flow, Stream, Table, Topic, Window
 from wayside.domain.maps import Band, Calls, Fact, Lines, Map, Places, State
@@ -13,6 +14,7 @@ __all__ = [
     "Answer",
     "Band",
     "Calls",
+    "Chore",
     "Domain",
     "Endpoint",
     "Fact",

@@ -20,6 +20,7 @@ from wayside_domains.transit.onmap import endpoints_of, map_of
 from wayside_domains.transit.publishing import Tables, feeds_of
 from wayside_domains.transit.records import Notice, StopEvent, StopPrediction, VehiclePosition, VehicleState
 from wayside_domains.transit.simulation import events_of, positions_of
+from wayside_domains.transit.swapping import chores_of
 from wayside_domains.transit.timetable import Timetable
 
 World = Callable[[int, random.Random], Simulation]
@@ -76,7 +77,7 @@ class Transit:
         def timetable() -> Timetable:
             found = self.networks.timetable(network)
             if found is None:
-                raise DeclarationError(f"The network {network!r} has no timetable to simulate.")
+                raise DeclarationError(f"The network {network!r} has no timetable to simulate, or none yet.")
             return found
 
         worlds: list[World] = [
@@ -170,6 +171,7 @@ class Transit:
                 ),
             ],
             zone=self.zone,
+            chores=chores_of(self.networks),
         )
 
     def tables(self) -> list[Table]:

@@ -140,7 +140,8 @@ def board(timetable: Timetable, stop: str, found: list[Departure]) -> list[dict[
 
 def calls_of_vehicle(networks: Networks, state: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Where a vehicle calls from where it is on: planned by its timetable, expected with its present delay."""
-    timetable = networks.timetable(state["network"])
+    newest = networks.timetable(state["network"])
+    timetable = newest.of_trip(state["trip_id"]) if newest is not None else None
     trip = timetable.trip(state["trip_id"]) if timetable is not None else None
     if timetable is None or trip is None or state["start_date"] is None or state["along"] is None:
         return []
