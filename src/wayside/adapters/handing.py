@@ -26,7 +26,7 @@ class Handing:
     def begin(self, entities: Entities) -> None:
         """Give the source back what it was known to hold, once. Raises what the log raises."""
         if not self._loaded and self._holding is not None:
-            entities.remember(self._holding.load())
+            entities.remember(*self._holding.load())
             entities.moves = self._moves
             self._loaded = True
 

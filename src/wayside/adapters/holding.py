@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from wayside.adapters.entities import Key, Message, encode
+from wayside.adapters.entities import LONGEST, Key, Message, encode
 from wayside.clock import SYSTEM, Clock
 from wayside.ports import Broker
 from wayside.specs import TIME, TopicSpec
@@ -43,22 +43,27 @@ class Holding:
         self._held: dict[Key, Message] = {}
         self._whole: datetime | None = None
 
-    def load(self) -> Mapping[Key, Message]:
-        """What was there when it was last written down. Raises what the log raises."""
+    def load(self) -> tuple[Mapping[Key, Message], Mapping[Key, datetime]]:
+        """What was there when it was last written down, and what had left lately. Raises what the log raises."""
         self._broker.create(SPEC)
         found: dict[Key, Message] = {}
+        left: dict[Key, datetime] = {}
+        recent = self._clock.now() - LONGEST
         for info in self._broker.partitions(THINGS):
             offset = info.start
             while offset < info.end and (batch := self._broker.read(THINGS, info.partition, offset)) is not None:
-                rows = batch.frame.filter(pl.col("feed") == self._feed).select("thing", "message")
-                for thing, message in rows.iter_rows():
+                rows = batch.frame.filter(pl.col("feed") == self._feed).select("thing", "message", "at")
+                for thing, message, at in rows.iter_rows():
                     key = tuple(json.loads(thing))
                     found.pop(key, None)
+                    left.pop(key, None)
                     if message is not None:
                         found[key] = json.loads(message)
+                    elif at > recent:
+                        left[key] = at
                 offset = batch.next
         self._held = found
-        return dict(found)
+        return dict(found), left
 
     def came(self, things: Mapping[Key, Message]) -> None:
         """Write down, durably, that these are there. Raises what the log raises."""

@@ -16,6 +16,7 @@ from wayside_domains.transit.endpoints import board_of
 from wayside_domains.transit.irish import Reader
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network, Networks
+from wayside_domains.transit.objects import Objects
 from wayside_domains.transit.onmap import endpoints_of, map_of
 from wayside_domains.transit.publishing import Tables, feeds_of
 from wayside_domains.transit.records import Notice, StopEvent, StopPrediction, VehiclePosition, VehicleState
@@ -25,6 +26,8 @@ from wayside_domains.transit.timetable import Timetable
 
 World = Callable[[int, random.Random], Simulation]
 PREDICTED = ("network", "trip_id", "start_date", "call")
+LARGEST = 256 << 20
+"""Bytes of an event: a reset holds all planned calls of a day."""
 STALE = 90.0
 """A document of vehicles that says to be older than this many seconds is stale."""
 SEARCH = ("vehicle_id", "label", "route_id", "trip_id", "headsign", "next_stop")
@@ -51,6 +54,7 @@ class Transit:
         self.events = Topic(f"{prefix}stop_events", StopEvent)
         self.predictions = Topic(f"{prefix}stop_predictions", StopPrediction)
         self.notices = Topic(f"{prefix}notices", Notice)
+        self.objects = Objects(prefix)
         matched = states(self.networks.timetable)
         self.states = self.positions.stream(f"{prefix}vehicle_states", into=VehicleState, transform=matched)
         self.vehicles = self.states.table(f"{prefix}vehicles", deleted=pl.col("removed"), search=SEARCH)
@@ -130,8 +134,12 @@ class Transit:
         predictions: str = "",
         alerts: str = "",
         headers: Mapping[str, str] | None = None,
+        **objects: str,
     ) -> list[Feed]:
         """Feeds of MBTA's V3 API as it streams: `<network>_vehicle_events`, `_prediction_events`, `_alert_events`.
+
+        `objects` are the addresses of `trips`, `stops`, `schedules`, `routes` and `shapes`: `<network>_trip_events` and
+        so on, with a table of each kind.
 
         listen("mbta", vehicles="https://api-v3.mbta.com/vehicles?filter[route]=Red",
                headers={"x-api-key": "${env:MBTA_KEY}"})
@@ -147,6 +155,11 @@ class Transit:
                 decode = jsonapi.decoder(network, flatten, name)
                 source = EventStream(url, decode, ("network", name), headers=headers or {})
                 found.append(topic.feed(f"{self.prefix}{network}_{what}_events", source))
+        for kinds_name, url in objects.items():
+            kind, chosen = self.objects.named(kinds_name)
+            decode = jsonapi.decoder(network, chosen.flatten, f"{kind}_id")
+            source = EventStream(url, decode, ("network", f"{kind}_id"), headers=headers or {}, largest=LARGEST)
+            found.append(self.objects.topic(kind).feed(f"{self.prefix}{network}_{kind}_events", source))
         return found
 
     def irish(self, network: str, url: str, *, every: float = 60.0) -> Feed:
@@ -159,7 +172,7 @@ class Transit:
         return Domain(
             self.name,
             self.title,
-            flow=[self.vehicles, *self.windows(), *self.tables()],
+            flow=[self.vehicles, *self.windows(), *self.tables(), *self.objects.tables],
             layers=self.layers(),
             geometries=self.geometries(),
             maps=[map_of(self.name, self.title, self.vehicles.name, self.prefix)],

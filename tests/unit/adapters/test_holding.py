@@ -9,12 +9,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.unit.adapters.strangers import Kept, Stranger, until
 from tests.unit.adapters.test_events import decode, event, streams, thing
 from tests.unit.adapters.test_polling import good, read
-from wayside.adapters import Change, EventStream, Polling
+from wayside.adapters import Change, EventStream, HttpPush, Polling
 from wayside.adapters.entities import Entities, Moves
 from wayside.adapters.events import EventsRunner
 from wayside.adapters.handing import Handing
@@ -24,7 +25,10 @@ from wayside.adapters.running import Tally
 from wayside.broker import EmbeddedBroker
 from wayside.broker.memory import MemoryBroker
 from wayside.clock import ManualClock
+from wayside.domain import Domain, Topic
 from wayside.ports import Broker
+from wayside.record import Record
+from wayside.runtime.trial import Trial
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -125,7 +129,7 @@ def test_feeds_do_not_know_each_others_things() -> None:
     life = Life(broker)
     life.hears("reset", "a")
     assert Life(broker).hears("reset") == [("a", True)]
-    assert Holding(broker, "other").load() == {("x",): {"id": "x"}}
+    assert Holding(broker, "other").load() == ({("x",): {"id": "x"}}, {})
 
 
 def test_what_stays_long_is_written_down_again_before_the_log_forgets_it() -> None:
@@ -176,3 +180,48 @@ def test_a_stream_of_events_goes_on_where_it_was() -> None:
             runner.stop()
         assert told(kept.lines) == [("c", False), ("a", True), ("b", True)]
         assert "last-event-id" not in stranger.asked[1][1], "a new life begins with everything"
+
+
+class Gauge(Record, key="id", time="at"):
+    """The level of a gauge, or that it is gone."""
+
+    id: str
+    at: datetime
+    level: int
+    removed: bool
+
+
+def present(trial: Trial, *changes: Change) -> list[list[str]]:
+    """A life of a source over a whole plan: what its table holds after each change, a second apart."""
+    entities, stopping = Entities(("id",), "at"), threading.Event()
+    handing = Handing(trial.intakes["gauged"], Tally(), Holding(trial.broker, "gauged", trial.clock))
+    handing.begin(entities)
+    found = []
+    for change in changes:
+        assert isinstance(trial.clock, ManualClock)
+        trial.clock.advance(1)
+        handing.give(entities.apply(change, trial.clock.now()), stopping)
+        trial.engine.drain()
+        found.append(trial.table("gauges")["id"].to_list())
+    return found
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["with a time of its own", "without"])
+def test_a_thing_that_comes_again_as_it_was_is_there_again(own: bool) -> None:
+    """A server may forget a thing for a moment. Its time has not changed meanwhile, and the log knows its words."""
+    gauges = Topic("levels", Gauge)
+    table = gauges.table("gauges", deleted=pl.col("removed"))
+    gauges.feed("gauged", HttpPush())
+    trial = Trial(Domain("gauges", "Gauges", [table]), clock=ManualClock(NOW + timedelta(hours=1)))
+    one = {"id": "a", "level": 1, **({"at": NOW} if own else {})}
+    here, away = Change("reset", [one]), Change("reset", [])
+    assert present(trial, here, away, here, away, here) == [["a"], [], ["a"], [], ["a"]]
+    assert present(trial, here, away) == [["a"], []]
+    assert present(trial, away, here, here) == [[], ["a"], ["a"]]
+    assert present(trial, here, away, here) == [["a"], [], ["a"]]
+    batch = trial.broker.read("levels", 0, 0)
+    assert batch is not None
+    told = batch.frame["removed"].to_list()
+    # Without a time of its own a thing has that of its receipt, so that each life tells of it anew.
+    assert told == [False, True, False, True, False, *([] if own else [False]), True, False,
+                    *([] if own else [False]), True, False]  # fmt: skip
