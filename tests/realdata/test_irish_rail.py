@@ -1,4 +1,4 @@
-"""Two hours of Irish Rail's raw XML and all 17 days of its positions, through log, engine and store: everything is counted.
+"""Irish Rail: two hours of raw XML and all 17 days of positions, through log, engine and store, and counted.
 
 What is expected is counted from the recording itself, without our reader.
 """
