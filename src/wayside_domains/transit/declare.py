@@ -178,7 +178,7 @@ class Transit:
             maps=[map_of(self.name, self.title, self.vehicles.name, self.prefix)],
             endpoints=[
                 board_of(self.networks, self.vehicles.name, self.name),
-                *endpoints_of(self.networks, self.vehicles.name, self.name),
+                *endpoints_of(self.networks, self.vehicles.name, f"{self.prefix}alerts", self.name),
                 *feeds_of(
                     self.networks, Tables(self.vehicles.name, f"{self.prefix}predictions", f"{self.prefix}alerts")
                 ),
