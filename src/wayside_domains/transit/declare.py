@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -13,6 +14,7 @@ from wayside.domain import Domain, Feed, Geometry, Layer, Place, Table, Topic, W
 from wayside.errors import DeclarationError
 from wayside_domains.transit import drawing, jsonapi, realtime
 from wayside_domains.transit.endpoints import board_of
+from wayside_domains.transit.frequent import by_start
 from wayside_domains.transit.irish import Reader
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network, Networks
@@ -121,7 +123,7 @@ class Transit:
         for topic, what, url, rows, identity in kinds:
             if url:
                 document = realtime.enhanced if url.split("?")[0].endswith(".json") else realtime.protobuf
-                read = realtime.reader(network, rows, document)
+                read = by_start(realtime.reader(network, rows, document), partial(self.networks.timetable, network))
                 source = Polling(url, read, every, identity, fresh=STALE, headers=headers or {})
                 found.append(topic.feed(f"{self.prefix}{network}_{what}", source))
         return found

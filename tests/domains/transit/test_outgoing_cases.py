@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 
 from tests.domains.transit import samples
+from wayside.adapters import Change
+from wayside.adapters.entities import Entities
 from wayside.clock import ManualClock
 from wayside.runtime.trial import Trial
 from wayside_domains.transit import Network, Transit
+from wayside_domains.transit.frequent import by_start
 
 EIGHT = datetime(2026, 11, 26, 7, tzinfo=UTC)  # at eight in Berlin, r1 leaves A
 FREQUENT = {"frequencies": "trip_id,start_time,end_time,headway_secs\nloop,08:00:00,10:00:00,600\n"}
@@ -190,6 +193,35 @@ def test_trips_that_run_every_so_often_have_times_and_no_delays(tmp_path: Path) 
     found = [event for call in update["stop_time_update"] for event in events(call)]
     assert len(found) == 3
     assert all(set(event) == {"time"} for event in found)
+
+
+def test_what_goes_out_comes_in_as_it_was(tmp_path: Path) -> None:
+    """Another Wayside with the same timetable sees the same vehicles on the same trips, whatever they are named by."""
+    board = Board(tmp_path / "gtfs", **FREQUENT)
+    board.clock.advance(12 * 60)
+    board.says("often", longitude=1.01, trip_id="loop@08:10:00", occupancy="FULL", speed=7.5)
+    board.says("once", longitude=1.02, stop_id="C", stop_sequence=5, status="stopped", label="4711")
+    board.says("bare", trip_id=None, start_date=None)
+    board.clock.advance(5)
+    answer = board.endpoints["/gtfs-rt/x/vehicle_positions.json"](board, None, {})  # type: ignore[arg-type]  # asks for tables only
+    transit = Transit("x", "X", Network("x", "X", tmp_path / "gtfs"), zone="Europe/Berlin")
+    (feed,) = transit.poll("x", positions="http://127.0.0.1:9/p.json")
+    other = Trial(transit.domain(), clock=board.clock)
+    source: Any = feed.source
+    lines = Entities(source.identity, "timestamp").apply(source.read(answer.body), board.now())
+    assert other.push("x_positions", lines).rejected == 0
+    assert other.table("vehicles").drop("relationship").equals(board.trial.table("vehicles").drop("relationship"))
+    assert other.table("vehicles")["trip_id"].to_list() == [None, "loop@08:10:00", "r1"]
+
+
+@pytest.mark.parametrize("start", ["08:10:00", "8:10:00", "08:11:00", "soon", None])
+def test_a_trip_that_runs_every_so_often_is_told_by_its_start(tmp_path: Path, start: str | None) -> None:
+    timetable = samples.timetable(tmp_path / "gtfs", **FREQUENT)
+    change = Change("reset", [{"trip_id": "loop", "start_time": start}, {"trip_id": "r1", "start_time": start}, {}])
+    found = by_start(lambda _: change, lambda: timetable)(b"").messages
+    loop = "loop@08:10:00" if start in ("08:10:00", "8:10:00") else "loop"
+    assert [message.get("trip_id") for message in found] == [loop, "r1", None]
+    assert by_start(lambda _: change, lambda: None)(b"") is change
 
 
 def test_a_network_without_a_timetable_says_what_it_was_told() -> None:
