@@ -19,8 +19,8 @@ import pytest
 
 from server_site import Site
 from wayside.clock import ManualClock
-from wayside.domain import Plan
-from wayside_domains.transit import city, domain
+from wayside.domain import Domain, Plan
+from wayside_domains.transit import Network, Transit, city
 from wayside_domains.transit.simulation import positions_of
 
 pytest.importorskip("google.transit.gtfs_realtime_pb2", reason="the extra `transit` is not installed")
@@ -36,6 +36,11 @@ KINDS = ("vehicle_positions", "trip_updates", "alerts")
 THINGS = 60
 
 
+def halcyon() -> Domain:
+    """The made city by itself: what it has published is not what other tests have."""
+    return Transit("transit", "Transit", Network(city.NETWORK, "Halcyon", city.timetable), zone=city.ZONE).domain()
+
+
 @pytest.fixture(scope="module")
 def clock() -> ManualClock:
     """Moves forward only, from test to test: the time of a feed never goes back."""
@@ -45,7 +50,7 @@ def clock() -> ManualClock:
 @pytest.fixture(scope="module")
 def site(clock: ManualClock) -> Iterator[Site]:
     """The made city on an afternoon, served."""
-    with Site(plan=Plan.of([domain]), clock=clock) as found:
+    with Site(plan=Plan.of([halcyon()]), clock=clock) as found:
         world = positions_of(city.timetable)(THINGS, random.Random(50))
         told = [dict(message) for thing in range(THINGS) for message in world.messages(thing, NOW)]
         notice = {

@@ -1,7 +1,7 @@
 """GTFS-Realtime out: `/gtfs-rt/<network>/vehicle_positions.pb`, `trip_updates.pb`, `alerts.pb`, and `.json` of each.
 
 A network is written anew every few seconds at most, whoever asks how often, and all three kinds are of the same moment,
-so that a vehicle has the same trip in each. The time of the feed never goes back.
+so that a vehicle has the same trip in each. The time of the feed does not go back with a clock that is adjusted.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from wayside_domains.transit.outgoing import CANCELLED, SKIPPED, Present, trip_u
 
 PERIOD = 5.0
 """Seconds for which what was written is given to everybody who asks."""
+LEAP = 60.0
+"""A clock that goes back by less is waited for; one that goes back further was wrong before and is right now."""
 KINDS: Mapping[str, tuple[str, Callable[[Present], list[dict[str, Any]]]]] = {
     "vehicle_positions": ("where vehicles are", vehicle_positions),
     "trip_updates": ("when trips call: the timetable and the vehicle's present delay", trip_updates),
@@ -71,7 +73,7 @@ class Publisher:
 
     def _moment(self, queries: Queries, network: str) -> Written:
         before, now = self._written.get(network), queries.now()
-        if before is not None and (now - before.present.now).total_seconds() < PERIOD:
+        if before is not None and -LEAP < (now - before.present.now).total_seconds() < PERIOD:
             return before
         own = {"network": [network]}
         changed = {**own, "relationship": [*CANCELLED, SKIPPED]}

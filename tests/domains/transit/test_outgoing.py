@@ -16,14 +16,19 @@ from google.transit.gtfs_realtime_pb2 import Alert, FeedHeader, FeedMessage, Tri
 
 from tests.domains.transit.feed_rules import RULES, Snapshot, broken
 from wayside.clock import ManualClock
-from wayside.domain import Endpoint
+from wayside.domain import Domain, Endpoint
 from wayside.runtime.trial import Trial
-from wayside_domains.transit import city, domain
+from wayside_domains.transit import Network, Transit, city
 from wayside_domains.transit.simulation import positions_of
 
 BEGAN = datetime(2026, 11, 26, 17, tzinfo=UTC)
 KINDS = ("vehicle_positions", "trip_updates", "alerts")
 THINGS = 90
+
+
+def halcyon() -> Domain:
+    """The made city by itself: what it has published is not what other tests have."""
+    return Transit("transit", "Transit", Network(city.NETWORK, "Halcyon", city.timetable), zone=city.ZONE).domain()
 
 
 class Feeds:
@@ -76,7 +81,7 @@ NOTICES = [
 def hour() -> list[Snapshot]:
     """An hour of the city at thirty-second steps, from five in the afternoon, with all three feeds read at each."""
     clock = ManualClock(BEGAN)
-    trial = Trial(domain, clock=clock)
+    trial = Trial(halcyon(), clock=clock)
     feeds, timetable = Feeds(trial), city.timetable()
     world = positions_of(city.timetable)(THINGS, random.Random(50))
     trial.push("notices", NOTICES)
