@@ -181,7 +181,12 @@ def due(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
         }
         for row in rows.to_dicts()
     ]  # fmt: skip
-    return Answer(200, {"rows": found, "basis": "schedule plus present delay"})
+    closed = {
+        "title": "The north exit is closed", "text": "Use the exit to the square.", "kind": "accessibility issue",
+        "from": iso(queries.now() - timedelta(hours=1)), "to": iso(queries.now() + timedelta(days=3)),
+    }  # fmt: skip
+    notices = [closed] if given.get("place") == "red-4" else []
+    return Answer(200, {"rows": found, "basis": "schedule plus present delay", "notices": notices})
 
 
 def fixes(found: list[Route], things: int, at: datetime, speed: float = SPEED) -> list[dict[str, Any]]:

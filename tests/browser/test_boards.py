@@ -90,6 +90,19 @@ def test_a_place_is_found_and_leads_to_the_map(browser: Browser, city: City) -> 
         expect(page.get_by_role("heading", level=1, name="Oak Hill")).to_be_visible()
 
 
+@pytest.mark.parametrize("view", ["/board?place=red-4", "/map?place=red-4"])
+def test_what_people_should_know_stands_above_the_board(browser: Browser, city: City, view: str) -> None:
+    with opened(browser, city.url + view) as watched:
+        page = watched.page
+        notices = page.get_by_role("region", name="Notices")
+        expect(notices).to_contain_text("The north exit is closed", timeout=15_000)
+        expect(notices).to_contain_text(re.compile(r"Accessibility issue, until \d{4}-\d\d-\d\d \d\d:\d\d"))
+        expect(notices.get_by_text("Use the exit to the square.")).to_be_hidden()
+        notices.get_by_text("More").click()
+        expect(notices.get_by_text("Use the exit to the square.")).to_be_visible()
+        shot(page, f"notices-{view.split('?')[0][1:]}")
+
+
 def test_a_line_shows_when_everything_came_by(browser: Browser, city: City) -> None:
     with opened(browser, f"{city.url}/lines?line=red&place=red-4") as watched:
         page = watched.page

@@ -19,7 +19,6 @@ from wayside.clock import ManualClock
 from wayside.runtime.trial import Trial
 from wayside_domains.transit import Network, Transit
 from wayside_domains.transit.arrivals import inferred
-from wayside_domains.transit.irish import Reader
 from wayside_domains.transit.matching import enriched
 from wayside_domains.transit.realtime import enhanced, notices, positions, predictions, protobuf, reader
 from wayside_domains.transit.records import VehiclePosition
@@ -55,7 +54,6 @@ def domain() -> Transit:
     found = Transit("feed", "Feed", Network("x", "X"), zone="UTC")
     base = "http://127.0.0.1:9"
     found.poll("x", positions=f"{base}/p", predictions=f"{base}/u", notices=f"{base}/a")
-    found.irish("x", f"{base}/xml")
     return found
 
 
@@ -109,39 +107,6 @@ def test_an_hour_of_positions_at_its_own_pace(real_data: Path) -> None:
     assert gone > 0
     total = sum(len(reader("x", positions)(body).messages) for _, body in recorded)
     assert sent < total, "what was said again is not sent again"
-
-
-def test_two_hours_of_irish_rail_reconcile(real_data: Path) -> None:
-    recorded = members(real_data / "irish_rail_live/raw_xml_20251003.tar.gz", ".xml")
-    assert len(recorded) > 100
-    read = Reader("x")
-    clock = ManualClock(datetime(2025, 10, 3, 7, tzinfo=UTC))
-    trial = Trial(domain().domain(), clock=clock)
-    entities = Entities(("network", "vehicle_id"), "timestamp")
-    offered = accepted = rejected = 0
-    held: set[str] = set()
-    for name, body in recorded:
-        at = datetime.strptime(Path(name).stem.split("_")[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        clock.advance(max(0.0, (at - clock.now()).total_seconds()))
-        change = read.read(body, at)
-        lines = entities.apply(change, at)
-        receipt = trial.push("x_trains", lines)
-        offered += len(lines)
-        rejected += receipt.rejected
-        accepted += len(receipt.appended.offsets)
-        held = {message["vehicle_id"] for message in change.messages}
-    assert offered == accepted + rejected
-    reasons = Counter(trial.quarantine()["rule"])
-    assert sum(reasons.values()) == rejected
-    assert set(reasons) <= {"placed", "reported_delay.range"}
-    rows = set(trial.table("vehicles")["vehicle_id"])
-    assert rows <= held
-    assert len(rows) > 40
-    assert trial.table("vehicles").drop_nulls("delay").height > 20
-    newest = trial.table("vehicles")["timestamp"].max()
-    assert isinstance(newest, datetime)
-    assert clock.now() - newest < timedelta(minutes=5)
-    print(f"{len(recorded)} documents, {offered} messages, {rejected} kept apart: {dict(reasons)}")
 
 
 def test_arrivals_from_positions_every_30_s_agree_with_those_of_every_2_s(real_data: Path) -> None:

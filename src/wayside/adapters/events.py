@@ -17,6 +17,7 @@ import httpx2
 from wayside.adapters.entities import Change, Entities
 from wayside.adapters.fetching import Limits, client
 from wayside.adapters.handing import Handing
+from wayside.adapters.holding import Holding
 from wayside.adapters.running import SourceStatus, State, Tally
 from wayside.adapters.sources import EventStream
 from wayside.adapters.waiting import Backoff, retry_after
@@ -47,14 +48,16 @@ class Unmarked:
 class EventsRunner:
     """A stream of events at work, in a thread of its own."""
 
-    def __init__(self, source: EventStream, intake: Intake, time: str, *, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self, source: EventStream, intake: Intake, time: str, *, clock: Clock = SYSTEM, holding: Holding | None = None
+    ) -> None:
         self._source = source
         self._intake = intake
         self._clock = clock
         self._entities = Entities(source.identity, time, source.removed)
         self._chance = random.Random()
         self._tally = Tally()
-        self._handing = Handing(intake, self._tally)
+        self._handing = Handing(intake, self._tally, holding)
         self._state: State = "stopped"
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -94,6 +97,7 @@ class EventsRunner:
             while not self._stopping.is_set():
                 asked: float | None = None
                 try:
+                    self._handing.begin(self._entities)
                     asked = self._listen(connection)
                 except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
                     self._tally.failed(error)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import httpx2
 
@@ -44,7 +45,8 @@ class Fetcher:
         self._url = url
         self._limits = limits
         self._clock = clock
-        self._validators: dict[str, str] = {}
+        self.validators: dict[str, str] = {}
+        """Headers by which the server knows which document is here already."""
         self._waiting: dict[str, str] = {}
         self._client = client(headers, limits)
 
@@ -54,30 +56,39 @@ class Fetcher:
         Raises RefusedError for an answer that is none, UnusableBodyError for one that breaks a limit or is cut off, and
         httpx2.HTTPError when there is no answer.
         """
-        until = self._clock.monotonic() + self._limits.whole
+        content = bytearray()
+        return bytes(content) if self._receive(content.extend) else None
+
+    def download(self, path: Path) -> bool:
+        """Write the document to a file as it comes; false when it has not changed. Raises as `fetch`, and OSError."""
+        with path.open("wb") as file:
+            return self._receive(file.write)
+
+    def _receive(self, take: Callable[[bytes], object]) -> bool:
+        until, size = self._clock.monotonic() + self._limits.whole, 0
         try:
-            with self._client.stream("GET", self._url, headers=self._validators) as response:
+            with self._client.stream("GET", self._url, headers=self.validators) as response:
                 if response.status_code == 304:
-                    return None
+                    return False
                 if response.status_code != 200:
                     raise self._refusal(response, self._clock.now())
-                content = bytearray()
                 for piece in response.iter_bytes():
-                    content += piece
-                    if len(content) > self._limits.size:
+                    size += len(piece)
+                    if size > self._limits.size:
                         raise UnusableBodyError(
                             f"The document has more than {self._limits.size} bytes.", where=self._url
                         )
                     if self._clock.monotonic() > until:
                         raise UnusableBodyError(f"The document took over {self._limits.whole:g} s.", where=self._url)
+                    take(piece)
                 self._waiting = validators(response.headers)
-                return bytes(content)
+                return True
         except httpx2.DecodingError as error:
             raise UnusableBodyError("The document is packed, and damaged.", where=self._url, why=str(error)) from error
 
     def good(self) -> None:
         """The document that came last was of use: from now on only a newer one is wanted."""
-        self._validators = self._waiting
+        self.validators = self._waiting
 
     def close(self) -> None:
         """End the connection."""

@@ -15,6 +15,7 @@ import httpx2
 from wayside.adapters.entities import Change, Entities, UnusableBodyError, encode
 from wayside.adapters.fetching import Fetcher, Limits, RefusedError
 from wayside.adapters.handing import Handing
+from wayside.adapters.holding import Holding
 from wayside.adapters.running import SourceStatus, State, Tally
 from wayside.adapters.sources import Polling
 from wayside.adapters.waiting import Backoff
@@ -28,7 +29,7 @@ class Documents:
 
     def __init__(self, source: Polling, time: str) -> None:
         self._source = source
-        self._entities = Entities(source.identity, time, source.removed) if source.identity else None
+        self.entities = Entities(source.identity, time, source.removed) if source.identity else None
         self.newest: datetime | None = None
 
     def messages(self, body: bytes, now: datetime) -> list[bytes]:
@@ -42,9 +43,9 @@ class Documents:
                     "The document is older than the one before.", why=f"{change.at} is before {self.newest}."
                 )
             self.newest = change.at
-        if self._entities is None:
+        if self.entities is None:
             return [encode(message) for message in change.messages]
-        return self._entities.apply(change, now)
+        return self.entities.apply(change, now)
 
     def _read(self, body: bytes) -> Change:
         try:
@@ -60,7 +61,9 @@ class Documents:
 class PollingRunner:
     """A source that is polled, in a thread of its own; never more than one request at a time."""
 
-    def __init__(self, source: Polling, intake: Intake, time: str, *, clock: Clock = SYSTEM) -> None:
+    def __init__(
+        self, source: Polling, intake: Intake, time: str, *, clock: Clock = SYSTEM, holding: Holding | None = None
+    ) -> None:
         self._source = source
         self._intake = intake
         self._clock = clock
@@ -68,7 +71,7 @@ class PollingRunner:
         self._backoff = Backoff(*source.back_off)
         self._chance = random.Random()
         self._tally = Tally()
-        self._handing = Handing(intake, self._tally)
+        self._handing = Handing(intake, self._tally, holding)
         self._state: State = "stopped"
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
@@ -115,6 +118,8 @@ class PollingRunner:
     def _once(self, fetcher: Fetcher) -> float | None:
         """One request. Returns null when it was good, else the seconds that the source asks for (0 for none)."""
         try:
+            if self._documents.entities is not None:
+                self._handing.begin(self._documents.entities)
             body = fetcher.fetch()
             if body is not None:
                 self._handing.give(self._documents.messages(body, self._clock.now()), self._stopping)

@@ -4,6 +4,7 @@ reports, endpoints."""
 from wayside.domain.aggregates import count, maximum, mean, minimum, total
 from wayside.domain.boards import Board
 from wayside.domain.catalog import Domain, discover
+from wayside.domain.chores import Chore
 from wayside.domain.feeds import Feed, Source
 from wayside.domain.flow import Flow, Previous, Stream, Table, Topic, Window
 from wayside.domain.maps import Band, Calls, Fact, Lines, Map, Places, State
@@ -15,6 +16,7 @@ __all__ = [
     "Band",
     "Board",
     "Calls",
+    "Chore",
     "Domain",
     "Endpoint",
     "Fact",

@@ -9,6 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from wayside.domain.boards import Board
 from wayside.domain.checks import check_columns
+from wayside.domain.chores import Chore
 from wayside.domain.flow import Flow, Table, Window
 from wayside.domain.maps import Map
 from wayside.domain.views import Endpoint, Geometry, Layer, Report
@@ -37,6 +38,7 @@ class Domain:
     geometries: Sequence[Geometry] = field(default_factory=tuple)
     maps: Sequence[Map] = field(default_factory=tuple)
     boards: Sequence[Board] = field(default_factory=tuple)
+    chores: Sequence[Chore] = field(default_factory=tuple)
 
     def __post_init__(self) -> None:
         names = {node.name for node in self.flow}

@@ -51,7 +51,11 @@ class Queries(Protocol):
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, body (anything that JSON can carry; null sends an empty body) and extra headers."""
+    """Status, body (anything that JSON can carry, or bytes; null sends an empty body) and extra headers.
+
+    Bytes need a header `content-type`. A good answer to a GET is given an ETag, and is not sent again to who has it;
+    with a header `last-modified` also by time.
+    """
 
     status: int = 200
     body: Any = None

@@ -46,6 +46,11 @@ class Folder:
         return self.root / "feeds"
 
     @property
+    def domains(self) -> Path:
+        """What domains keep for themselves, each in a folder of its own."""
+        return self.root / "domains"
+
+    @property
     def stamp(self) -> Path:
         """Which version wrote the folder."""
         return self.root / "wayside.json"

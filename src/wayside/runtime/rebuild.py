@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from wayside.dataflow import EmbeddedEngine
 from wayside.domain import Plan
+from wayside.errors import WaysideError
 from wayside.hot.repair import set_aside
 from wayside.ports import Broker, HotStore
 from wayside.runtime import parts
 from wayside.runtime.chosen import chosen_plan
 from wayside.runtime.folder import Folder, hold
 from wayside.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,7 @@ def rebuild(settings: Settings) -> Rebuilt:
     parts.check(settings)
     with hold(settings.data_dir) as folder:
         folder.check()
+        do_chores(plan, folder)
         kept = put_aside(settings, folder)
         broker = parts.broker_of(settings, folder)
         try:
@@ -44,6 +50,16 @@ def rebuild(settings: Settings) -> Rebuilt:
                 store.close()
         finally:
             broker.close()
+
+
+def do_chores(plan: Plan, folder: Folder) -> None:
+    """What domains look things up in, as it is now or was when it could last be had."""
+    for domain in plan.domains:
+        for chore in domain.chores:
+            try:
+                chore.work(folder.domains / domain.name)
+            except WaysideError as error:
+                log.warning("a chore failed before the rebuild", domain=domain.name, chore=chore.name, error=error.what)
 
 
 def put_aside(settings: Settings, folder: Folder) -> str | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 import structlog
@@ -28,6 +31,10 @@ from wayside.settings import Settings
 from wayside.values import NodeStatus, PartitionInfo
 
 log = structlog.get_logger(__name__)
+CHORES = 20.0
+"""Seconds for which a start waits for the first turn of the domains' chores."""
+RETRY = 60.0
+"""Seconds after which a chore that failed is tried again; twice as many after the next failure."""
 LAKE_UPKEEP = 300.0
 """Seconds between two compactions of the lake."""
 
@@ -62,6 +69,9 @@ class Service:
                 self.folder.check()
                 if self.folder.format() is None:
                     self.folder.mark()
+            # A process that only answers may share the folder with one that writes it, and keeps nothing there.
+            own = None if self.computes else ending.enter_context(TemporaryDirectory(prefix="wayside-"))
+            self.own = Path(own) if own is not None else self.folder.domains
             self.broker = parts.broker_of(self.settings, self.folder, self.clock)
             ending.callback(self.broker.close)
             parts.create_topics(self.plan, self.broker, self.settings)
@@ -81,7 +91,8 @@ class Service:
         for intake in self.intakes.values():
             ending.callback(intake.close)
         for name, feed in self.plan.feeds.items():
-            runner = runner_of(feed, self.intakes[name], clock=self.clock, kept=self.folder.feeds / f"{name}.json")
+            kept = self.folder.feeds / f"{name}.json"
+            runner = runner_of(feed, self.intakes[name], clock=self.clock, broker=self.broker, kept=kept)
             if runner is not None:
                 self.runners[name] = runner
             if isinstance(runner, SimulatorRunner):
@@ -93,8 +104,9 @@ class Service:
         self.starting.start()
 
     def _recover(self) -> None:
-        """The engine first, then what brings records, then the work beside them."""
+        """The domains' chores and the engine first, then what brings records, then the work beside them."""
         try:
+            self._begin_chores()
             self.engine.start()
             if self.computes:
                 self._begin_work()
@@ -104,13 +116,34 @@ class Service:
         else:
             self.recovered.set()
 
+    def _begin_chores(self) -> None:
+        """Chores, each in a thread of its own; the start waits for their first turns, but not for ever."""
+        self.tickers = [
+            Ticker(
+                f"{domain.name}: {chore.name}",
+                chore.seconds,
+                partial(chore.work, self.own / domain.name),
+                clock=self.clock,
+                at_once=True,
+                retry=RETRY,
+            )
+            for domain in self.plan.domains
+            for chore in domain.chores
+        ]
+        until = self.clock.monotonic() + CHORES
+        for ticker in self.tickers:
+            ticker.start()
+        for ticker in self.tickers:
+            ticker.done.wait(max(0.0, until - self.clock.monotonic()))
+
     def _begin_work(self) -> None:
         """Sources that run by themselves, and the work beside the engine."""
         for name, runner in self.runners.items():
             if name not in self.generators or (self.settings.simulate and shown(self.plan.feeds[name])):
                 runner.start()
-        self.tickers = list(self.work())
-        for ticker in self.tickers:
+        work = list(self.work())
+        self.tickers += work
+        for ticker in work:
             ticker.start()
 
     def work(self) -> Iterator[Ticker]:

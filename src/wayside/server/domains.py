@@ -8,11 +8,13 @@ from typing import Any
 import msgspec
 import orjson
 import polars as pl
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 
 from wayside.domain import Answer, Endpoint
 from wayside.server import bodies, documents, frames
+from wayside.server.conditional import conditional
 from wayside.server.ingest import content_lines, unsupported
 from wayside.server.operations import Context, Handler, Operation, Operations
 from wayside.server.params import checked, unknown
@@ -56,12 +58,21 @@ def handler(context: Context, queries: LiveQueries, endpoint: Endpoint, *, rows:
                 raise unsupported("application/json")
             raw = await bodies.read(request.receive, headers, context.budget, lines=False)
             body = decoded(decode, raw)
-        answer = await context.workers.run(endpoint.handler, queries, body, given)
-        if format != "json" and answer.status == 200:
-            return await context.workers.run(as_file, answer, format, endpoint.path.rsplit("/", 1)[1])
-        return written(answer)
+
+        def ask() -> Response:
+            return shown(endpoint.handler(queries, body, given), endpoint, request.headers, format)
+
+        return await context.workers.run(ask)
 
     return handle
+
+
+def shown(answer: Answer, endpoint: Endpoint, asked: Headers, format: frames.Format) -> Response:
+    """The domain's answer, written (as a file where one is asked for) and, of a GET, conditional."""
+    if format != "json" and answer.status == 200:
+        return as_file(answer, format, endpoint.path.rsplit("/", 1)[1])
+    response = written(answer)
+    return conditional(asked, response) if endpoint.method == "GET" else response
 
 
 def as_file(answer: Answer, format: frames.Format, name: str) -> Response:
@@ -103,7 +114,7 @@ def decoded(decode: Any, raw: bytes) -> Any:
 
 
 def written(answer: Answer) -> Response:
-    """The handler's answer; a body of null is sent as nothing at all."""
+    """The handler's answer as JSON, or its bytes as they are; a body of null is sent as nothing at all."""
     headers = {name.lower(): value for name, value in answer.headers.items()}
     media = headers.pop("content-type", "application/json")
     if answer.body is None:

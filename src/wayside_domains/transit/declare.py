@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from functools import partial
 
 import polars as pl
 
@@ -13,18 +14,24 @@ from wayside.domain import Domain, Feed, Geometry, Layer, Place, Table, Topic, W
 from wayside.errors import DeclarationError
 from wayside_domains.transit import drawing, jsonapi, realtime
 from wayside_domains.transit.endpoints import board_of
+from wayside_domains.transit.frequent import by_start
 from wayside_domains.transit.headways import headway_endpoints
 from wayside_domains.transit.irish import Reader
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network, Networks
+from wayside_domains.transit.objects import Objects
 from wayside_domains.transit.onmap import endpoints_of, map_of
 from wayside_domains.transit.passages import passages_of
+from wayside_domains.transit.publishing import Tables, feeds_of
 from wayside_domains.transit.records import Notice, StopEvent, StopPrediction, VehiclePosition, VehicleState
 from wayside_domains.transit.simulation import events_of, positions_of
+from wayside_domains.transit.swapping import chores_of
 from wayside_domains.transit.timetable import Timetable
 
 World = Callable[[int, random.Random], Simulation]
 PREDICTED = ("network", "trip_id", "start_date", "call")
+LARGEST = 256 << 20
+"""Bytes of an event: a reset holds all planned calls of a day."""
 STALE = 90.0
 """A document of vehicles that says to be older than this many seconds is stale."""
 SEARCH = ("vehicle_id", "label", "route_id", "trip_id", "headsign", "next_stop")
@@ -51,6 +58,7 @@ class Transit:
         self.events = Topic(f"{prefix}stop_events", StopEvent)
         self.predictions = Topic(f"{prefix}stop_predictions", StopPrediction)
         self.notices = Topic(f"{prefix}notices", Notice)
+        self.objects = Objects(prefix)
         matched = states(self.networks.timetable)
         self.states = self.positions.stream(f"{prefix}vehicle_states", into=VehicleState, transform=matched)
         self.passages = passages_of(self.states, self.networks.timetable, prefix)
@@ -78,7 +86,7 @@ class Transit:
         def timetable() -> Timetable:
             found = self.networks.timetable(network)
             if found is None:
-                raise DeclarationError(f"The network {network!r} has no timetable to simulate.")
+                raise DeclarationError(f"The network {network!r} has no timetable to simulate, or none yet.")
             return found
 
         worlds: list[World] = [
@@ -118,7 +126,7 @@ class Transit:
         for topic, what, url, rows, identity in kinds:
             if url:
                 document = realtime.enhanced if url.split("?")[0].endswith(".json") else realtime.protobuf
-                read = realtime.reader(network, rows, document)
+                read = by_start(realtime.reader(network, rows, document), partial(self.networks.timetable, network))
                 source = Polling(url, read, every, identity, fresh=STALE, headers=headers or {})
                 found.append(topic.feed(f"{self.prefix}{network}_{what}", source))
         return found
@@ -131,8 +139,12 @@ class Transit:
         predictions: str = "",
         alerts: str = "",
         headers: Mapping[str, str] | None = None,
+        **objects: str,
     ) -> list[Feed]:
         """Feeds of MBTA's V3 API as it streams: `<network>_vehicle_events`, `_prediction_events`, `_alert_events`.
+
+        `objects` are the addresses of `trips`, `stops`, `schedules`, `routes` and `shapes`: `<network>_trip_events` and
+        so on, with a table of each kind.
 
         listen("mbta", vehicles="https://api-v3.mbta.com/vehicles?filter[route]=Red",
                headers={"x-api-key": "${env:MBTA_KEY}"})
@@ -148,6 +160,11 @@ class Transit:
                 decode = jsonapi.decoder(network, flatten, name)
                 source = EventStream(url, decode, ("network", name), headers=headers or {})
                 found.append(topic.feed(f"{self.prefix}{network}_{what}_events", source))
+        for kinds_name, url in objects.items():
+            kind, chosen = self.objects.named(kinds_name)
+            decode = jsonapi.decoder(network, chosen.flatten, f"{kind}_id")
+            source = EventStream(url, decode, ("network", f"{kind}_id"), headers=headers or {}, largest=LARGEST)
+            found.append(self.objects.topic(kind).feed(f"{self.prefix}{network}_{kind}_events", source))
         return found
 
     def irish(self, network: str, url: str, *, every: float = 60.0) -> Feed:
@@ -160,16 +177,27 @@ class Transit:
         return Domain(
             self.name,
             self.title,
-            flow=[self.vehicles, *self.windows(), self.passages.times, *self.tables(), self.passages.latest],
+            flow=[
+                self.vehicles,
+                *self.windows(),
+                self.passages.times,
+                *self.tables(),
+                self.passages.latest,
+                *self.objects.tables,
+            ],
             layers=self.layers(),
             geometries=self.geometries(),
             maps=[map_of(self.name, self.title, self.vehicles.name, self.prefix)],
             endpoints=[
                 board_of(self.networks, self.vehicles.name, self.name),
-                *endpoints_of(self.networks, self.vehicles.name, self.name),
+                *endpoints_of(self.networks, self.vehicles.name, f"{self.prefix}alerts", self.name),
                 *headway_endpoints(self.networks, self.passages.times.name, self.vehicles.name, self.name),
+                *feeds_of(
+                    self.networks, Tables(self.vehicles.name, f"{self.prefix}predictions", f"{self.prefix}alerts")
+                ),
             ],
             zone=self.zone,
+            chores=chores_of(self.networks),
         )
 
     def tables(self) -> list[Table]:

@@ -64,7 +64,7 @@ def passed(networks: Networks, times: str) -> Handler:
         rows = recent(queries, times, minutes, where).sort("moment", descending=True).to_dicts()
 
         def path(trip_id: str) -> str | None:
-            trip = timetable.trip(trip_id) if timetable is not None else None
+            trip = timetable.of_trip(trip_id).trip(trip_id) if timetable is not None else None
             return f"{network}/{trip.shape_id}" if trip is not None and trip.shape_id is not None else None
 
         return Answer(200, {"now": iso(queries.now()), "rows": [told(row, path) for row in rows]})

@@ -136,6 +136,7 @@ def known(row: Mapping[str, Any], timetable: Timetable | None) -> dict[str, Any]
     """What the timetable adds to a row."""
     found: dict[str, Any] = dict.fromkeys(MATCHED) | {name: row[name] for name in ("start_date", "route_id")}
     found |= {"direction_id": row["direction_id"], "delay": None if row["removed"] else row["reported_delay"]}
+    timetable = timetable.of_trip(row["trip_id"]) if timetable is not None else None
     trip = timetable.trip(row["trip_id"]) if timetable is not None and not row["removed"] else None
     if timetable is None or trip is None:
         return found

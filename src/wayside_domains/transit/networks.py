@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from wayside.errors import DeclarationError
 from wayside_domains.transit.timetable import Timetable
 
 Reader = Callable[[], Timetable]
@@ -17,14 +18,26 @@ Reader = Callable[[], Timetable]
 class Network:
     """An agency: a short name that goes into every record, and where its timetable comes from.
 
-    `timetable` is a GTFS zip or folder, or a function that makes the timetable; null for feeds without one.
+    `timetable` is a GTFS zip or folder, the address of a zip, or a function that makes the timetable; null for feeds
+    without one. A file or an address is looked at `every` so often, and what has changed is used from then on.
+    `headers` of the request may refer to secrets as `${env:NAME}`.
     """
 
     name: str
     title: str
-    timetable: Path | Reader | None = None
+    timetable: Path | str | Reader | None = None
+    every: str = "6h"
+    headers: Mapping[str, str] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _read: Timetable | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.timetable, str) and not self.timetable.startswith(("http://", "https://")):
+            raise DeclarationError(
+                f"{self.timetable[:80]!r} is no web address.",
+                where=f"network {self.name!r}",
+                next="An address begins with https:// or http://; for a file give a Path.",
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         """What travels to another process: where the timetable comes from. It is read there when it is needed."""
@@ -34,25 +47,39 @@ class Network:
         self.__init__(**state)  # type: ignore[misc]  # the lock is made anew
 
     def read(self) -> Timetable | None:
-        """The timetable in use; read at the first call. Raises WaysideError when it cannot be read then."""
+        """The timetable in use; a file is read at the first call. Raises WaysideError when it cannot be read then.
+
+        Null without a timetable, and until one at an address has been fetched.
+        """
         with self._lock:
-            if self._read is None and self.timetable is not None:
+            if self._read is None and self.timetable is not None and not isinstance(self.timetable, str):
                 self._read = self._fresh()
             return self._read
 
     def reload(self) -> Timetable | None:
-        """Read the timetable again and use it from now on. When it cannot be read, the one before stays in use."""
-        fresh = self._fresh() if self.timetable is not None else None
+        """Read the file again and use it from now on. When it cannot be read, the one before stays in use."""
+        if self.timetable is not None and not isinstance(self.timetable, str):
+            self.use(self._fresh())
+        return self._read
+
+    def use(self, fresh: Timetable) -> None:
+        """Use another timetable from now on. That before it is kept beside it, for trips that are under way."""
         with self._lock:
-            self._read = fresh
-        return fresh
+            old = replace(self._read, before=None) if self._read is not None else None
+            self._read = replace(fresh, before=old)
+
+    def forget(self) -> None:
+        """Let go of the timetable before the one in use."""
+        with self._lock:
+            if self._read is not None and self._read.before is not None:
+                self._read = replace(self._read, before=None)
 
     def _fresh(self) -> Timetable:
         if isinstance(self.timetable, Path):
             from wayside_domains.transit.gtfs import read_gtfs
 
             return read_gtfs(self.timetable, self.name)
-        assert self.timetable is not None
+        assert callable(self.timetable)
         return self.timetable()
 
 

@@ -13,6 +13,7 @@ from wayside.domain import Answer, Band, Calls, Endpoint, Fact, Lines, Map, Plac
 from wayside_domains.transit.boards import DEAD, Departure, departures, runs_of
 from wayside_domains.transit.endpoints import iso, problem
 from wayside_domains.transit.networks import Networks
+from wayside_domains.transit.noticing import Concern, of_stop, of_vehicle, shown
 from wayside_domains.transit.times import anchor, day_of, service_days, text_of
 from wayside_domains.transit.timetable import Timetable
 
@@ -67,7 +68,7 @@ def map_of(name: str, title: str, table: str, prefix: str) -> Map:
     )  # fmt: skip
 
 
-def endpoints_of(networks: Networks, table: str, name: str) -> list[Endpoint]:
+def endpoints_of(networks: Networks, table: str, notices: str, name: str) -> list[Endpoint]:
     """`GET /api/<name>/calls?thing=` or `?place=`, and `GET /api/<name>/silent`."""
     minutes = {"type": "integer", "minimum": 0, "maximum": LONGEST}
     asked = {
@@ -77,21 +78,32 @@ def endpoints_of(networks: Networks, table: str, name: str) -> list[Endpoint]:
         "ahead": {**minutes, "default": 90, "description": "minutes ahead, at a place"},
     }
     replies = {200: "calls in the order of their times", 404: "no such stop", 422: "a wrong parameter"}
-    calls, silent = calls_at(networks, table), silence(networks, table)
+    calls, silent = calls_at(networks, table, notices), silence(networks, table)
     return [
         Endpoint("GET", f"/api/{name}/calls", calls, "Next calls of a vehicle, or at a stop", None, asked, replies),
         Endpoint("GET", f"/api/{name}/silent", silent, "Trips that should be under way and of which nobody hears"),
     ]
 
 
-def calls_at(networks: Networks, table: str) -> Handler:
-    """What answers for the calls of a vehicle, and for those at a stop."""
+def calls_at(networks: Networks, table: str, notices: str) -> Handler:
+    """What answers for the calls of a vehicle, and for those at a stop, with the notices that concern it."""
+
+    def told(queries: Queries, network: str, concern: Concern) -> list[dict[str, Any]]:
+        return shown(queries.table(notices, {"network": [network]}).to_dicts(), concern, queries.now(), iso)
 
     def calls(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
         if given.get("thing"):
             states = queries.table(table, {"vehicle_id": [given["thing"]]}).to_dicts()
             rows = [row for state in states for row in calls_of_vehicle(networks, state)]
-            return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS})
+            ahead = [row["place"].partition("/")[2] for row in rows]
+            said = [
+                one
+                for state in states
+                for one in told(
+                    queries, state["network"], of_vehicle(state, networks.timetable(state["network"]), ahead)
+                )
+            ]
+            return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS, "notices": said})
         network, slash, stop = given.get("place", "").partition("/")
         if not slash:
             return problem(422, "A parameter is missing", "Give `thing` (a vehicle) or `place` (network/stop).")
@@ -101,10 +113,12 @@ def calls_at(networks: Networks, table: str) -> Handler:
         spans = [given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))]
         if not all(text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LONGEST for text in spans):
             return problem(422, "Not a number", f"`before` and `ahead` are whole minutes up to {LONGEST}.")
-        before, ahead = (timedelta(minutes=int(text)) for text in spans)
+        before, ahead_of = (timedelta(minutes=int(text)) for text in spans)
         runs = runs_of(queries.table(table, {"network": [network]}))
-        found = departures(timetable, stop, queries.now(), runs, before=before, ahead=ahead)
-        return Answer(200, {"now": iso(queries.now()), "rows": board(timetable, stop, found), "basis": BASIS})
+        found = departures(timetable, stop, queries.now(), runs, before=before, ahead=ahead_of)
+        said = told(queries, network, of_stop(timetable, stop, {row.route_id for row in found}))
+        rows = board(timetable, stop, found)
+        return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS, "notices": said})
 
     return calls
 
@@ -140,7 +154,8 @@ def board(timetable: Timetable, stop: str, found: list[Departure]) -> list[dict[
 
 def calls_of_vehicle(networks: Networks, state: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Where a vehicle calls from where it is on: planned by its timetable, expected with its present delay."""
-    timetable = networks.timetable(state["network"])
+    newest = networks.timetable(state["network"])
+    timetable = newest.of_trip(state["trip_id"]) if newest is not None else None
     trip = timetable.trip(state["trip_id"]) if timetable is not None else None
     if timetable is None or trip is None or state["start_date"] is None or state["along"] is None:
         return []

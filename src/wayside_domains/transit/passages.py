@@ -113,6 +113,7 @@ def calls_of(move: dict[str, Any], timetable: Timetable | None) -> Iterator[dict
     begin, end = move["before"].timestamp(), move["timestamp"].timestamp()
     if end - begin > LONGEST:
         return
+    timetable = timetable.of_trip(move["trip_id"]) if timetable is not None else None
     trip = timetable.trip(move["trip_id"]) if timetable is not None else None
     calls = timetable.calls_of(trip.trip_id) if timetable is not None and trip is not None else None
     on_line = calls is not None and calls.along is not None

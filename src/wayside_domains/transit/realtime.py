@@ -159,6 +159,7 @@ def trip_fields(trip: Entity) -> dict[str, Any]:
         "route_id": text(trip.get("route_id")),
         "direction_id": trip.get("direction_id"),
         "relationship": text(trip.get("schedule_relationship")),
+        "start_time": text(trip.get("start_time")),
     }
 
 
@@ -169,7 +170,7 @@ def predictions(network: str, entity: Entity, at: datetime) -> Iterator[dict[str
     update = part(entity, "trip_update")
     trip = trip_fields(part(update, "trip"))
     made = instant(update.get("timestamp")) or at
-    head = {name: trip[name] for name in ("trip_id", "route_id", "direction_id")}
+    head = {name: trip[name] for name in ("trip_id", "route_id", "direction_id", "start_time")}
     head |= {"network": network, "timestamp": made, "start_date": trip["start_date"] or "-"}
     head["vehicle_id"] = text(part(update, "vehicle").get("id"))
     calls = update.get("stop_time_update") or []

@@ -68,6 +68,8 @@ class Timetable:
     """What was wrong with single rows that were left out, in words."""
     apart: dict[date, Any] = field(default_factory=dict, repr=False, compare=False)
     """What `apart` has made of single days."""
+    before: Timetable | None = field(default=None, repr=False, compare=False)
+    """The one that this has replaced not long ago: trips that it alone has may still be under way."""
     _lines: dict[str, LineString | None] = field(default_factory=dict, repr=False, compare=False)
     _calls: dict[str, Calls] = field(default_factory=dict, repr=False, compare=False)
     _alongs: dict[tuple[str, ...], NDArray[np.float64] | None] = field(default_factory=dict, repr=False, compare=False)
@@ -104,6 +106,11 @@ class Timetable:
         """The trip of this id, or null."""
         row = self._trips.get(trip_id) if trip_id is not None else None
         return None if row is None else Trip(*row)
+
+    def of_trip(self, trip_id: str | None) -> Timetable:
+        """This timetable, or the one before it when only that has the trip."""
+        older = self.before is not None and self.trip(trip_id) is None and self.before.trip(trip_id) is not None
+        return self.before if older and self.before is not None else self
 
     def calls_of(self, trip_id: str) -> Calls:
         """The stops of a trip that exists. Raises KeyError."""

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -10,14 +11,14 @@ import pytest
 
 from unit.runtime.world import Reading, reading, settings, world
 from wayside.adapters import HttpPush
-from wayside.domain import Domain, Topic
-from wayside.errors import DataFolderLockedError, DeclarationError, StorageFailedError
+from wayside.domain import Chore, Domain, Topic
+from wayside.errors import DataFolderLockedError, DeclarationError, StorageFailedError, WaysideError
 from wayside.hot.repair import set_aside
 from wayside.runtime.background import Ticker
 from wayside.runtime.chosen import chosen_plan, feed_named, plan_of
 from wayside.runtime.folder import FORMAT, Folder, empty, hold
 from wayside.runtime.parts import store_of
-from wayside.runtime.rebuild import computed
+from wayside.runtime.rebuild import computed, do_chores
 from wayside.runtime.service import Service
 from wayside.runtime.troubles import Troubles
 
@@ -91,6 +92,50 @@ def test_troubles_keep_the_time_since_when_they_last(tmp_path: Path) -> None:
         ticker.work = lambda: None
         ticker.turn()
         assert troubles.now() == []
+
+
+def test_a_ticker_that_fails_is_tried_again_soon_then_ever_more_rarely() -> None:
+    ticker = Ticker("x", 300, lambda: 1 / 0, at_once=True, retry=60)
+    pauses = []
+    for _ in range(4):
+        ticker.turn()
+        pauses.append(ticker._pause())
+    ticker.work = lambda: None
+    ticker.turn()
+    assert [*pauses, ticker._pause()] == [60, 120, 240, 300, 300]
+    assert ticker.done.is_set()
+
+
+def test_chores_are_done_before_anything_is_computed_and_what_fails_is_told(tmp_path: Path) -> None:
+    done: list[tuple[str, Path]] = []
+
+    def good(folder: Path) -> None:
+        done.append(("computed" if service.recovered.is_set() else "first", folder))
+
+    def bad(folder: Path) -> None:
+        raise WaysideError("The stars are not right.")
+
+    domain = replace(world(), chores=[Chore("look", "200ms", good), Chore("wish", "1h", bad)])
+    with Service(plan_of([domain]), settings(tmp_path)) as service:
+        service.start()
+        soon(lambda: service.readiness() == [])
+        assert done[0] == ("first", tmp_path / "data" / "domains" / domain.name)
+        soon(lambda: len(done) > 2)
+        (told,) = Troubles(service).now()
+        assert told.what == f"The {domain.name}: wish work fails: The stars are not right."
+
+
+def test_a_rebuild_does_the_chores_first(tmp_path: Path) -> None:
+    seen: list[Path] = []
+
+    def fails(folder: Path) -> None:
+        seen.append(folder)
+        raise WaysideError("Nobody answers.")
+
+    domain = replace(world(), chores=[Chore("look", "1h", fails)])
+    with hold(tmp_path / "data") as folder:
+        do_chores(plan_of([domain]), folder)
+    assert seen == [tmp_path / "data" / "domains" / domain.name]
 
 
 def test_a_rebuild_gives_the_same_rows_and_keeps_the_old_store(tmp_path: Path) -> None:

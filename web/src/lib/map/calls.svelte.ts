@@ -17,9 +17,20 @@ export interface Call {
   state: string;
 }
 
+/** What people should know of a thing or a place. */
+export interface Notice {
+  title: string;
+  text: string | null;
+  /** In words. */
+  kind: string | null;
+  from: string | null;
+  to: string | null;
+}
+
 interface Answer {
   rows: CallRow[];
   basis: string;
+  notices?: Notice[];
 }
 
 const EVERY = 5 * SECOND;
@@ -28,6 +39,7 @@ export class Calls {
   rows = $state.raw<Call[]>([]);
   /** What the expected times rest on. */
   basis = $state('');
+  notices = $state.raw<Notice[]>([]);
   ready = $state(false);
   problem = $state.raw<Problem | null>(null);
 
@@ -52,6 +64,7 @@ export class Calls {
       const answer = await get<Answer>(this.info.path, { [this.of]: this.id, ...this.span }, this.#abort.signal);
       this.rows = readCalls(answer.rows);
       this.basis = answer.basis;
+      this.notices = answer.notices ?? [];
       this.problem = null;
       this.ready = true;
     } catch (error) {
