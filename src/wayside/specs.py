@@ -24,6 +24,8 @@ class TopicSpec:
     `key` names the columns that identify the thing (they choose the partition and drive compaction), `time` the
     event-time column. Retention by `retention_age` and `retention_bytes` applies to whole segments. With `compact`,
     only the newest record per key is kept for good. Record ids repeat within `dedup_horizon` are dropped.
+    `partitioner` says how a key chooses: `murmur2` as all clients of Kafka do; `fnv1a` have only topics of older data
+    folders, whose keys stay where they are.
     """
 
     name: str
@@ -35,6 +37,7 @@ class TopicSpec:
     retention_bytes: int | None = None
     compact: bool = False
     dedup_horizon: timedelta = timedelta(hours=24)
+    partitioner: Literal["murmur2", "fnv1a"] = "murmur2"
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def in_order(intake: FeedIntake, lines: Sequence[bytes], ids: Sequence[str] | No
 
 
 def test_job_a(cluster: Cluster, tmp_path: Path) -> None:
-    plan = plan_of("door", 1)
+    plan = plan_of("door", 2)
     lines = [line.rstrip("\n").encode() for line in chunk(0, 200_000)]
     ids = [f"m{number}" for number in range(len(lines))]
     for number in range(0, len(lines), 97):  # a client that had no answer sends again

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -9,9 +10,10 @@ import polars as pl
 from wayside.broker import columns, entry
 from wayside.broker.collect import microseconds
 from wayside.broker.errors import no_partition
-from wayside.broker.keys import Partitions, partitions_of
+from wayside.broker.keys import partitions_of as fnv1a_partitions
 from wayside.errors import DeclarationError, WaysideError
 from wayside.specs import TIME, TopicSpec
+from wayside.wire.keys import Partitions, key_column, partitions_of
 
 
 def event_bounds(frame: pl.DataFrame, time: str | None) -> tuple[int, int]:
@@ -51,7 +53,10 @@ def conform(spec: TopicSpec, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def merged(old: TopicSpec, new: TopicSpec) -> TopicSpec:
-    """The new spec. Raises DeclarationError when what is stored could not be read with it any more."""
+    """The new spec, with the old way of choosing partitions.
+
+    Raises DeclarationError when what is stored could not be read with it any more.
+    """
     faults = [
         f"column {name} was {dtype} and is now {new.schema.get(name, 'missing')}"
         for name, dtype in old.schema.items()
@@ -67,7 +72,7 @@ def merged(old: TopicSpec, new: TopicSpec) -> TopicSpec:
             why="; ".join(faults),
             next="Columns may be added, never changed or removed: give the new form another topic name.",
         )
-    return new
+    return replace(new, partitioner=old.partitioner)
 
 
 def check(spec: TopicSpec) -> None:
@@ -94,6 +99,9 @@ def chosen(spec: TopicSpec, frame: pl.DataFrame, partition: int | None) -> int |
         if not 0 <= partition < spec.partitions:
             raise no_partition(spec.name, partition, spec.partitions)
         return partition
-    if spec.partitions == 1 or not spec.key:
+    keys = None if spec.partitions == 1 else key_column(frame, spec.key)
+    if keys is None:
         return 0
-    return partitions_of(frame, spec.key, spec.partitions)
+    if spec.partitioner == "fnv1a":
+        return fnv1a_partitions(frame, spec.key, spec.partitions)
+    return partitions_of(keys, spec.partitions)

@@ -99,6 +99,7 @@ def spec_to_object(spec: TopicSpec) -> dict[str, Any]:
         "retention_bytes": spec.retention_bytes,
         "compact": spec.compact,
         "dedup_horizon": spec.dedup_horizon // _MICROSECOND,
+        "partitioner": spec.partitioner,
     }
 
 
@@ -114,7 +115,7 @@ def spec_from_json(data: bytes) -> TopicSpec:
     body = body.removesuffix(b"\n")
     if crc != b"%08x" % checksum(body):
         raise ValueError("the checksum is wrong")
-    return spec_from_object(json.loads(body))
+    return spec_from_object({"partitioner": "fnv1a", **json.loads(body)})  # files without it are that old
 
 
 def spec_from_object(value: Mapping[str, Any]) -> TopicSpec:
@@ -130,6 +131,7 @@ def spec_from_object(value: Mapping[str, Any]) -> TopicSpec:
         retention_bytes=value["retention_bytes"],
         compact=value["compact"],
         dedup_horizon=timedelta(microseconds=value["dedup_horizon"]),
+        partitioner=value.get("partitioner", "murmur2"),
     )
 
 

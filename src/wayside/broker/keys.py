@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: a hash that never changes, computed over columns."""
+"""The text of a key, and the partition that topics of older data folders have for it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Partitions = np.ndarray[Any, np.dtype[np.int64]]
 
 
 def partitions_of(frame: pl.DataFrame, key: Sequence[str], count: int) -> Partitions:
-    """The partition of each row: FNV-1a over the UTF-8 text of the key, which is stored with the data for good.
+    """The partition of each row under `fnv1a`: FNV-1a over the UTF-8 text of the key, and not that of Kafka's clients.
 
-    Polars' own hash may change with its version, and Python's with the process.
+    A topic that began with it goes on with it: the records of a thing must stay together.
     """
     hashes = text_hashes(key_text(frame, key))
     # FNV's low bits follow those of the last character, so they are mixed once more (as MurmurHash3 ends).

@@ -67,8 +67,8 @@ class Store:
         """Make or change a topic durably. Raises DeclarationError, OSError."""
         check(spec)
         if existing is not None:
-            if existing.spec != spec:
-                new = merged(existing.spec, spec)
+            new = merged(existing.spec, spec)
+            if existing.spec != new:
                 self._save(new)
                 existing.change(new)
             return existing

@@ -15,6 +15,10 @@ from wayside.errors import WaysideError
 from wayside.ports import Broker
 from wayside.specs import TIME, TopicSpec
 
+# Murmur2, as a partitioner written by others (aiokafka's) has these keys on four partitions.
+HOMES = [0, 1, 3] * 4
+HOMES_OF_BOTH = [3, 2, 1, 0, 3, 3, 1, 3, 2, 3, 2, 0]
+
 
 def test_what_is_appended_is_read_back_in_order_with_its_offsets(broker: Broker) -> None:
     broker.create(SPEC)
@@ -82,6 +86,14 @@ def test_rows_of_one_key_stay_in_one_partition_and_in_order(broker: Broker) -> N
     assert len(set(homes.values())) > 1
     ends = [info.end for info in broker.partitions("readings")]
     assert sum(ends) == 300
+
+
+def test_a_key_chooses_its_partition_as_it_does_for_every_client_of_kafka(broker: Broker) -> None:
+    broker.create(replace(SPEC, partitions=4))
+    broker.create(replace(SPEC, name="by both", key=("thing", "value"), partitions=4))
+    frame = rows(0, 12)
+    assert broker.append("readings", frame).result(timeout=30).partitions.to_list() == HOMES
+    assert broker.append("by both", frame).result(timeout=30).partitions.to_list() == HOMES_OF_BOTH
 
 
 def test_a_partition_may_be_named_by_the_caller(broker: Broker) -> None:

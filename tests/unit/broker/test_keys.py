@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from datetime import UTC, date, datetime
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wayside.broker import EmbeddedBroker
+from wayside.broker.entry import checksum
 from wayside.broker.keys import key_text, partitions_of, text_hashes
-from wayside.specs import TIME
+from wayside.specs import TIME, TopicSpec
 
 
 def slow_hash(text: str) -> int:
@@ -64,3 +68,22 @@ def test_keys_spread_evenly() -> None:
     counts = np.bincount(partitions_of(frame, ["k"], 16), minlength=16)
     assert counts.min() > 850
     assert counts.max() < 1150
+
+
+def test_a_topic_of_an_older_version_keeps_its_partitions(tmp_path: Path) -> None:
+    spec = TopicSpec("readings", pl.Schema({"k": pl.String()}), key=("k",), partitions=16)
+    frame = pl.DataFrame({"k": [f"thing-{number}" for number in range(50)]})
+    broker = EmbeddedBroker(tmp_path)
+    broker.create(spec)
+    new = broker.append("readings", frame).result(timeout=30).partitions
+    broker.close()
+    file = tmp_path / "topics" / "readings" / "topic.json"
+    body = b"\n".join(file.read_bytes().split(b"\n")[1:-1]).replace(b',\n "partitioner": "murmur2"', b"")
+    assert b"partitioner" not in body
+    file.write_bytes(b"%08x\n%s\n" % (checksum(body), body))
+    for _ in range(2):  # what the first start writes is as good as what it found
+        broker = EmbeddedBroker(tmp_path)
+        broker.create(replace(spec, retention_age=None))
+        old = broker.append("readings", frame).result(timeout=30).partitions
+        broker.close()
+        assert old.to_list() == partitions_of(frame, ["k"], 16).tolist() != new.to_list()

@@ -28,7 +28,7 @@ from wayside.clock import SYSTEM, Clock
 from wayside.specs import TopicSpec
 from wayside.values import Appended, Batch, PartitionInfo, Position
 from wayside.wire.json import check as check_json
-from wayside.wire.keys import message_keys, murmur2_partitions
+from wayside.wire.keys import Partitions, key_column, partitions_of
 
 
 class KafkaBroker:
@@ -188,11 +188,11 @@ class KafkaBroker:
         return entry
 
 
-def _homes(spec: TopicSpec, frame: pl.DataFrame, partition: int | None) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _homes(spec: TopicSpec, frame: pl.DataFrame, partition: int | None) -> Partitions:
     """The partition of each row: by its key, as Kafka's own clients choose it."""
     if partition is not None and not 0 <= partition < spec.partitions:
         raise no_partition(spec.name, partition, spec.partitions)
-    keys = None if partition is not None or spec.partitions == 1 else message_keys(frame, spec.key)
+    keys = None if partition is not None or spec.partitions == 1 else key_column(frame, spec.key)
     if keys is None:
         return np.full(frame.height, partition or 0, dtype=np.int64)
-    return murmur2_partitions(keys, spec.partitions)
+    return partitions_of(keys, spec.partitions)
