@@ -36,7 +36,7 @@ FILE_VARIABLE = "WAYSIDE_CONFIG"
 # Kubernetes sets WAYSIDE_SERVICE_HOST and the like beside a service of our name; WAYSIDE_REAL_DATA is for our tests.
 FOREIGN = re.compile(r"WAYSIDE_(SERVICE_.*|PORT_.*|REAL_DATA)")
 MASK = "********"
-HIDDEN = re.compile(r"password|secret|\.pem$")
+HIDDEN = re.compile(r"password|secret|token|\.pem$")
 """Keys of tables whose values are not shown."""
 
 
@@ -122,6 +122,10 @@ class Settings(BaseSettings):
         "auto", description="How to log on stderr; `auto` is console on a terminal and JSON elsewhere."
     )
     lake: bool = Field(True, description="Write bronze, silver and gold Delta tables.")
+    lake_url: str = Field("", description="Where the lake is, like `s3://bucket/path`; in the data folder when empty.")
+    lake_config: dict[str, str] = Field(
+        {}, description="How to reach the storage of `lake_url`, as a table; AWS_ variables say what is left out."
+    )
     lake_every: Span = Field(timedelta(seconds=30), description="Time between two writes to the lake.")
     lake_keep: Span = Field(timedelta(days=400), description="How long the lake keeps rows.")
     hot_keep: Span = Field(timedelta(days=14), description="How long tables keep tombstones, windows and late rows.")
@@ -245,7 +249,9 @@ def explained(error: ValidationError, origins: Mapping[str, str]) -> ConfigError
     first = error.errors(include_url=False)[0]
     name = str(first["loc"][0]) if first["loc"] else ""
     field = Settings.model_fields.get(name)
-    secret = field is not None and (field.annotation is SecretStr or name in ("kafka_config", "spark_config"))
+    secret = field is not None and (
+        field.annotation is SecretStr or name in ("kafka_config", "spark_config", "lake_config")
+    )
     shown = MASK if secret else repr(first["input"])
     hint = ""
     if name == "port" and "://" in str(first["input"]):

@@ -1,4 +1,4 @@
-"""The lake as Delta tables in folders `<root>/<tier>/<name>`, readable by anything that reads Delta.
+"""The lake as Delta tables `<root>/<tier>/<name>` in a folder or a bucket, readable by anything that reads Delta.
 
 Each append is one Delta commit that also carries (app, version), so that the same append again is seen and left out.
 Rows are read through Polars only: `DeltaTable.to_pyarrow_table` aborts the interpreter at its exit (measured with
@@ -18,22 +18,20 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from wayside.clock import SYSTEM, Clock
-from wayside.errors import DiskFullError, NotFoundError, StorageFailedError, WaysideError
-from wayside.files import REAL
+from wayside.errors import DiskFullError, NotFoundError, StorageFailedError, UnavailableError, WaysideError
 from wayside.lake import upkeep
-from wayside.lake.settle import mend, settle
-from wayside.lake.shape import DATE, TIERS, check_name, check_types, shaped
+from wayside.lake.places import Folder, LakePlace, TablePlace
+from wayside.lake.shape import DATE, check_name, check_types, shaped
 from wayside.values import Tier
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-LOG = "_delta_log"
 _CONFIGURATION = {"delta.logRetentionDuration": "interval 1 days"}
 
 
 class DeltaLake:
-    """Tables in three tiers below `root`. One process writes; any number may read.
+    """Tables in three tiers below `root`, a folder or another place. One process writes; any number may read.
 
     `grace` is how long replaced files stay for readers that still hold an older version. With `read_only` the lake of
     another, running process is read: nothing is mended, and an append is refused.
@@ -41,109 +39,106 @@ class DeltaLake:
 
     def __init__(
         self,
-        root: Path,
+        root: Path | LakePlace,
         *,
         clock: Clock = SYSTEM,
         grace: timedelta = timedelta(hours=1),
         read_only: bool = False,
     ) -> None:
-        self._root = root
+        self._root = Folder(root) if isinstance(root, Path) else root
         self._clock = clock
         self._grace = grace
         self._read_only = read_only
-        self._open: dict[Path, DeltaTable] = {}
+        self._open: dict[str, DeltaTable] = {}
         self._lock = threading.RLock()
 
     def append(self, tier: Tier, name: str, rows: pl.DataFrame, *, app: str, version: int, time: str = "") -> None:
         check_name(tier, name)
-        path = self._root / tier / name
+        place = self._root.table(tier, name)
         if self._read_only:
-            raise StorageFailedError("The lake was opened for reading only.", where=str(self._root))
-        with self._lock, _translated(path):
-            table = self._table(path)
+            raise StorageFailedError("The lake was opened for reading only.", where=self._root.where)
+        with self._lock, _translated(place.uri):
+            table = self._table(place)
             if table is not None and version <= _applied(table, app):
                 return
             fresh = shaped(rows, time=time)
             if table is not None:
                 check_types(f"{tier}.{name}", _schema(table), fresh.schema)
-            self._write(path, fresh, app, version)
+            self._write(place, fresh, app, version)
 
     def version(self, tier: Tier, name: str, app: str) -> int:
         check_name(tier, name)
-        path = self._root / tier / name
-        with self._lock, _translated(path):
-            table = self._table(path)
+        place = self._root.table(tier, name)
+        with self._lock, _translated(place.uri):
+            table = self._table(place)
             return -1 if table is None else _applied(table, app)
 
     def scan(self, tier: Tier, name: str) -> pl.LazyFrame:
         from deltalake import DeltaTable
 
         check_name(tier, name)
-        path = self._root / tier / name
-        if not (path / LOG).is_dir():
-            raise NotFoundError(f"The lake has no table {tier}.{name}.", where=str(self._root))
-        with self._lock, _translated(path):
-            if not self._read_only and self._table(path) is None:
-                raise NotFoundError(f"The lake has no table {tier}.{name}.", where=str(self._root))
+        place = self._root.table(tier, name)
+        if not place.exists():
+            raise NotFoundError(f"The lake has no table {tier}.{name}.", where=self._root.where)
+        with self._lock, _translated(place.uri):
+            if not self._read_only and self._table(place) is None:
+                raise NotFoundError(f"The lake has no table {tier}.{name}.", where=self._root.where)
             # A handle of its own: the lazy frame is collected later, while ours has moved on.
-            return pl.scan_delta(DeltaTable(path))
+            return pl.scan_delta(DeltaTable(place.uri, storage_options=place.options))
 
     def tables(self) -> list[tuple[Tier, str]]:
-        return [
-            (tier, name)
-            for tier in sorted(TIERS)
-            for name in REAL.names(self._root / tier)
-            if (self._root / tier / name / LOG).is_dir()
-        ]
+        with _translated(self._root.where):
+            return self._root.tables()
 
     def maintain(self, *, keep: timedelta) -> None:
         limit = self._clock.now() - keep
         for tier, name in self.tables():
-            path = self._root / tier / name
-            with self._lock, _translated(path):
-                table = self._table(path)
+            place = self._root.table(tier, name)
+            with self._lock, _translated(place.uri):
+                table = self._table(place)
                 if table is not None:
-                    upkeep.leave_out_damaged(table, path, self._clock)
-                    upkeep.drop_old(table, path, limit)
-                    upkeep.compact(table, path)
-                    upkeep.tidy(table, path, self._grace)
+                    upkeep.leave_out_damaged(table, place, self._clock)
+                    upkeep.drop_old(table, place, limit)
+                    upkeep.compact(table, place)
+                    upkeep.tidy(table, place, self._grace)
 
-    def _write(self, path: Path, rows: pl.DataFrame, app: str, version: int) -> None:
+    def _write(self, place: TablePlace, rows: pl.DataFrame, app: str, version: int) -> None:
         from deltalake import CommitProperties, Transaction, write_deltalake
 
-        REAL.make_folder(path)
+        place.prepare()
         # A path instead of the handle would read every commit since the last checkpoint again, each on its own thread.
         write_deltalake(
-            self._open.get(path, path),
+            self._open.get(place.uri, place.uri),
             rows,
             mode="append",
             partition_by=[DATE],
             schema_mode="merge",
+            storage_options=place.options,
             configuration=_CONFIGURATION,
             commit_properties=CommitProperties(app_transactions=[Transaction(app, version)]),
             post_commithook_properties=upkeep.no_hooks(),
             writer_properties=upkeep.writer(),
         )
-        table = self._table(path)
+        table = self._table(place)
         assert table is not None
-        settle(path, table.version())
+        place.settle(table.version())
 
-    def _table(self, path: Path) -> DeltaTable | None:
+    def _table(self, place: TablePlace) -> DeltaTable | None:
         """The table as it is now; null when there is none. At the first sight, what is damaged is mended."""
-        if path not in self._open:
-            if not (path / LOG).is_dir():
+        if place.uri not in self._open:
+            if not place.exists():
                 return None
             from deltalake import DeltaTable
 
             if not self._read_only:
-                mend(path, clock=self._clock)
-            if not DeltaTable.is_deltatable(str(path)):
+                place.mend(self._clock)
+            if not DeltaTable.is_deltatable(place.uri, place.options):
                 return None
-            table = DeltaTable(path)
+            table = DeltaTable(place.uri, storage_options=place.options)
             if not self._read_only:
-                upkeep.leave_out_damaged(table, path, self._clock)
-            self._open[path] = table
-        table = self._open[path]
+                upkeep.leave_out_damaged(table, place, self._clock)
+            self._open[place.uri] = table
+        table = self._open[place.uri]
         table.update_incremental()
         return table
 
@@ -158,8 +153,8 @@ def _schema(table: DeltaTable) -> pl.Schema:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Errors of Delta and of the disk become errors of Wayside."""
+def _translated(where: str) -> Iterator[None]:
+    """Errors of Delta and of the storage become errors of Wayside."""
     try:
         yield
     except WaysideError:
@@ -169,8 +164,15 @@ def _translated(path: Path) -> Iterator[None]:
         if "os error 28" in str(error) or "No space left" in str(error):
             raise DiskFullError(
                 "The disk of the lake is full.",
-                where=str(path),
+                where=where,
                 why=text,
                 next="Free some space; writing then resumes.",
             ) from error
-        raise StorageFailedError("A table of the lake cannot be read or written.", where=str(path), why=text) from error
+        if "://" in where:
+            raise UnavailableError(
+                "The storage of the lake does not answer, or refuses.",
+                where=where,
+                why=" ".join(str(error).split())[:300],
+                next="Check lake_url, lake_config and the storage; what is missing is written when it answers again.",
+            ) from error
+        raise StorageFailedError("A table of the lake cannot be read or written.", where=where, why=text) from error

@@ -23,6 +23,8 @@ from wayside.files import REAL, read_whole
 
 log = logging.getLogger(__name__)
 
+LOG = "_delta_log"
+"""Folder of a table's commits."""
 _CHECKED = 4
 """Commits that `mend` looks at, from the newest back. Each is made durable before the next begins, so that a power
 cut can tear one; more than that is damage of another kind."""
@@ -31,7 +33,7 @@ _MAGIC = b"PAR1"
 
 def commit_path(table: Path, version: int) -> Path:
     """The file of one commit."""
-    return table / "_delta_log" / f"{version:020d}.json"
+    return table / LOG / f"{version:020d}.json"
 
 
 def settle(table: Path, version: int) -> None:
@@ -53,7 +55,7 @@ def settle(table: Path, version: int) -> None:
 
 def settle_checkpoint(table: Path, *, sync: bool = False) -> int:
     """The version of the last checkpoint of the log, or 0; with `sync`, made durable."""
-    pointer = table / "_delta_log" / "_last_checkpoint"
+    pointer = table / LOG / "_last_checkpoint"
     content = read_whole(REAL, pointer)
     if not content:
         return 0
@@ -69,7 +71,7 @@ def settle_checkpoint(table: Path, *, sync: bool = False) -> int:
 
 def mend(table: Path, *, clock: Clock) -> None:
     """Set torn commits at the end of the log aside, and a torn checkpoint. Raises CorruptDataError for more damage."""
-    folder = table / "_delta_log"
+    folder = table / LOG
     versions = [int(name[:20]) for name in REAL.names(folder) if name.endswith(".json") and name[:20].isdigit()]
     _mend_checkpoint(folder, clock)
     removed: set[str] = set()

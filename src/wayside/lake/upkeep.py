@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 import polars as pl
 
 from wayside import metrics
 from wayside.clock import Clock
-from wayside.lake.settle import is_parquet, set_aside, settle, settle_checkpoint
+from wayside.lake.places import TablePlace
 from wayside.lake.shape import DATE
 from wayside.specs import TIME
 
@@ -53,25 +51,22 @@ def files(table: DeltaTable) -> pl.DataFrame:
     )
 
 
-def leave_out_damaged(table: DeltaTable, path: Path, clock: Clock) -> None:
+def leave_out_damaged(table: DeltaTable, place: TablePlace, clock: Clock) -> None:
     """Set data files aside that are missing or cut off, so that the rest of the table can be read."""
-    damaged = [
-        (name, rows)
-        for name, size, rows in files(table).select("path", "bytes", "rows").rows()
-        if not is_parquet(path / unquote(name), size=size)
-    ]
-    for name, rows in damaged:
-        log.error("%s holds %s rows of the lake and is missing or cut off: they are left out.", path / name, rows)
-        if (path / unquote(name)).exists():
-            set_aside(path / unquote(name), clock, "it is cut off")
-        else:
-            metrics.damaged("lake")
+    live = files(table).select("path", "bytes", "rows").rows()
+    damaged = set(place.damaged([(name, size) for name, size, _ in live]))
+    for name, _, rows in live:
+        if name in damaged:
+            what = f"{place.uri}/{name}"
+            log.error("%s holds %s rows of the lake and is missing or cut off: they are left out.", what, rows)
+            if not place.set_aside(name, clock):
+                metrics.damaged("lake")
     if damaged:
         table.repair(post_commithook_properties=no_hooks())
-        settle(path, table.version())
+        place.settle(table.version())
 
 
-def drop_old(table: DeltaTable, path: Path, limit: datetime) -> None:
+def drop_old(table: DeltaTable, place: TablePlace, limit: datetime) -> None:
     """Drop the dates before `limit` in which nothing was stored since `limit`.
 
     The second condition keeps a replay of old records: they are old, and their results are new.
@@ -81,10 +76,10 @@ def drop_old(table: DeltaTable, path: Path, limit: datetime) -> None:
     for value in old[DATE].sort():
         which = f"{DATE} IS NULL" if value is None else f"{DATE} = '{value.isoformat()}'"
         table.delete(which, post_commithook_properties=no_hooks())
-        settle(path, table.version())
+        place.settle(table.version())
 
 
-def compact(table: DeltaTable, path: Path) -> None:
+def compact(table: DeltaTable, place: TablePlace) -> None:
     """Merge the small files of each date that has many."""
     small = files(table).filter(pl.col("bytes") < SMALL_BYTES).group_by(DATE).len().filter(pl.col("len") >= FAN_IN)
     for value in small[DATE].drop_nulls().sort():
@@ -95,10 +90,10 @@ def compact(table: DeltaTable, path: Path) -> None:
             writer_properties=writer(),
             post_commithook_properties=no_hooks(),
         )
-        settle(path, table.version())
+        place.settle(table.version())
 
 
-def tidy(table: DeltaTable, path: Path, grace: timedelta) -> None:
+def tidy(table: DeltaTable, place: TablePlace, grace: timedelta) -> None:
     """Remove files that no version within `grace` needs, and shorten the log."""
     hours = int(grace.total_seconds() // 3600)
     table.vacuum(
@@ -108,8 +103,8 @@ def tidy(table: DeltaTable, path: Path, grace: timedelta) -> None:
         full=True,
         post_commithook_properties=no_hooks(),
     )
-    settle(path, table.version())
-    if table.version() - settle_checkpoint(path) >= CHECKPOINT_EVERY:
+    place.settle(table.version())
+    if table.version() - place.settle_checkpoint() >= CHECKPOINT_EVERY:
         table.create_checkpoint()
-        settle_checkpoint(path, sync=True)
+        place.settle_checkpoint(sync=True)
         table.cleanup_metadata()

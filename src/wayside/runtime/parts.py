@@ -5,7 +5,7 @@
 | log | segments in the data folder | Kafka; the data folder when no servers are named |
 | engine | this process | this process, or Spark |
 | hot store | SQLite in the data folder | PostgreSQL |
-| lake | Delta in the data folder | the same, in the folder of the engine's process |
+| lake | Delta in the data folder, or in a bucket | the same, in the folder of the engine's process |
 
 A process of the role `server` runs no engine: it follows the commits of the one that does.
 """
@@ -23,6 +23,7 @@ from wayside.dataflow.replica import ReplicaEngine
 from wayside.domain import Plan
 from wayside.errors import ConfigError
 from wayside.hot.sqlite import SqliteStore
+from wayside.lake.bucket import Bucket
 from wayside.lake.delta import DeltaLake
 from wayside.ports import Broker, HotStore
 from wayside.quarantine import SPEC
@@ -160,6 +161,7 @@ def spark_engine(settings: Settings, plan: Plan, broker: Broker, store: HotStore
 
 
 def lake_of(settings: Settings, folder: Folder, clock: Clock = SYSTEM, *, read_only: bool = False) -> DeltaLake:
-    """The lake."""
+    """The lake. Raises ConfigError."""
     read_only = read_only or settings.role == "server"
-    return DeltaLake(folder.lake, clock=clock, read_only=read_only)
+    place = Bucket(settings.lake_url, settings.lake_config) if settings.lake_url else folder.lake
+    return DeltaLake(place, clock=clock, read_only=read_only)

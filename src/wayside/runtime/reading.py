@@ -10,7 +10,6 @@ import polars as pl
 
 from wayside.errors import NotFoundError, WaysideError
 from wayside.hot.sqlite import SqliteStore
-from wayside.lake.delta import DeltaLake
 from wayside.lake.query import SEQUENCE, Sources
 from wayside.runtime import parts
 from wayside.runtime.chosen import chosen_plan
@@ -33,7 +32,8 @@ def sources(settings: Settings) -> Iterator[Sources]:
         finally:
             store.close()
         return
-    lake = DeltaLake(folder.lake, read_only=True) if folder.lake.is_dir() else None
+    there = settings.lake_url or folder.lake.is_dir()
+    lake = parts.lake_of(settings, folder, read_only=True) if there else None
     if lake is None and not folder.hot.is_file():
         raise NotFoundError(
             "There is nothing to ask yet.",
