@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 HEAD = "<!-- Written by scripts/write_reference.py; change the code, then run it. -->\n\n"
 BEGIN, END = "<!-- plan -->", "<!-- /plan -->"
-METHODS = ("get", "post", "put", "delete")
+METHODS = ("get", "post", "put", "patch", "delete")
 
 
 def pages() -> dict[Path, str]:

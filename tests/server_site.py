@@ -44,6 +44,7 @@ from wayside.server.limits import Limits
 from wayside.server.serve import listen, server
 from wayside.server.services import Services
 
+TOKEN = "made for tests"
 RECORDS = "/v1/topics/samples/records"
 
 
@@ -175,7 +176,7 @@ class Site:
             limits=self.limits,
             readiness=lambda: self.reasons,
             version="1.2.3",
-            **more,
+            **{"admin_token": TOKEN, **more},
         )
         self.app = create_app(self.services)
 

@@ -116,6 +116,9 @@ class Settings(BaseSettings):
     create_topics: bool = Field(
         False, description="Let the REST Proxy create topics of plain messages, which no domain declares."
     )
+    admin_token: SecretStr = Field(
+        SecretStr(""), description="Token of who may change topics; one is made in `secrets/admin.token` when empty."
+    )
     simulate: bool = Field(False, description="Start the simulators that the domains declare.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
     log_format: Literal["auto", "console", "json"] = Field(

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import polars as pl
 import pytest
 from confluent_kafka import Consumer, Producer
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, ResourceType
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
@@ -18,8 +20,9 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from cluster.kafka import KafkaNode
 from proxy_calls import AVRO, BINARY, JSON, ask, made, records
 from registry_calls import MEDIA, record, run
-from server_site import Site, sample
+from server_site import TOKEN, Site, sample
 from wayside.broker.kafka import KafkaBroker
+from wayside.specs import TopicSpec
 
 pytestmark = pytest.mark.servers
 
@@ -35,6 +38,32 @@ def pair(kafka: KafkaNode, prefix: str) -> Iterator[tuple[Site, Site]]:
     one, two = (KafkaBroker(kafka.servers, prefix=prefix) for _ in range(2))
     with Site(broker=one, create_topics=True) as first, Site(broker=two) as second:
         yield first, second
+
+
+def test_topics_are_changed_and_deleted_through_either_server(pair: tuple[Site, Site], prefix: str) -> None:
+    admin = {"authorization": f"Bearer {TOKEN}"}
+    one, two = pair
+    one.broker.create(TopicSpec("leftover", pl.Schema({"x": pl.Int64()}), partitions=2))
+    body = {"retention": {"age_seconds": 7_200, "bytes": 1_000_000}}
+    answer = two.client.patch("/v1/topics/leftover", json=body, headers=admin)
+    assert answer.status_code == 200, answer.text
+    kafka = AdminClient({"bootstrap.servers": one.broker._clients.servers})
+    resource = ConfigResource(ResourceType.TOPIC, f"{prefix}leftover")
+    settings = kafka.describe_configs([resource])[resource].result(30)
+    assert (settings["retention.ms"].value, settings["retention.bytes"].value) == ("7200000", "1000000")
+    until(lambda: one.client.get("/v1/topics/leftover").json()["retention"] == body["retention"])
+    assert "leftover" in [topic["name"] for topic in one.client.get("/v1/topics?all=true").json()]
+    assert one.client.delete("/v1/topics/leftover", headers=admin).status_code == 204
+    until(lambda: two.client.get("/v1/topics/leftover").status_code == 404)
+    assert f"{prefix}leftover" not in kafka.list_topics(timeout=30).topics
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for a condition, generously: what the topics are is looked up again after a second."""
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
 
 
 def test_two_servers_that_register_at_once_agree(pair: tuple[Site, Site]) -> None:

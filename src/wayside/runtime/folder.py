@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -54,6 +55,19 @@ class Folder:
     def stamp(self) -> Path:
         """Which version wrote the folder."""
         return self.root / "wayside.json"
+
+    def token(self) -> str:
+        """The administrator's token, made at the first call; only this user can read its file. Raises OSError."""
+        file = self.root / "secrets" / "admin.token"
+        content = read_whole(self.files, file)
+        if content:
+            return content.decode().strip()
+        self.files.make_folder(file.parent)
+        file.parent.chmod(0o700)  # before there is anything in it
+        made = secrets.token_urlsafe(32)
+        replace_whole(self.files, file, made.encode() + b"\n")
+        file.chmod(0o600)
+        return made
 
     def format(self) -> int | None:
         """The format that the folder was written in; null for a new folder."""

@@ -159,6 +159,7 @@ def services_of(service: Service, limits: Limits) -> Services:
         registry=metrics.REGISTRY,
         registry_path=service.settings.registry_path,
         create_topics=service.settings.create_topics,
+        admin_token=service.settings.admin_token.get_secret_value() or service.folder.token(),
     )
 
 

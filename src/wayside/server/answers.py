@@ -41,9 +41,12 @@ def add_routes(app: FastAPI, context: Context) -> None:
     async def get_plan() -> Response:
         return reply(await run(plan.graph, services))
 
-    @app.get("/v1/topics", response_model=list[TopicShape], summary="The topics of the log", **bare)
-    async def get_topics() -> Response:
-        return reply(await run(topics.listing, services))
+    every = {**bare, "dependencies": [], "openapi_extra": {"parameters": [documents.parameter(topics.ALL)]}}
+
+    @app.get("/v1/topics", response_model=list[TopicShape], summary="The topics of the log", **every)
+    async def get_topics(request: Request) -> Response:
+        given = read(request, (topics.ALL,))
+        return reply(await run(topics.listing, services, given["all"] == "true"))
 
 
 def reply(body: Any) -> Response:

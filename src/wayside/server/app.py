@@ -23,6 +23,7 @@ from wayside.server import (
     series,
     sparklines,
     tables,
+    topicadmin,
     topics,
     windows,
 )
@@ -111,7 +112,7 @@ def bare_app(version: str, lifespan: Lifespan) -> GuardedApp:
 def all_operations(context: Context, recent: sparklines.Recent) -> list[Operation]:
     """The plain routes of all files, those of the domains last."""
     found: list[Operation] = []
-    for module in (tables, windows, topics, series, layers, maps, quarantine, domains):
+    for module in (tables, windows, topics, topicadmin, series, layers, maps, quarantine, domains):
         found.extend(module.operations(context))
     return [*found, *sparklines.operations(context, recent)]
 

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from wayside.domain.feeds import Feed
 from wayside.record import Record
 from wayside.record.schemas import example, json_schema
-from wayside.server import documents, live
+from wayside.server import admin, documents, live
 from wayside.server.ingest import push_path
 from wayside.server.operations import Operation
 from wayside.server.services import Services
@@ -48,6 +48,7 @@ def describe(app: FastAPI, services: Services, operations: Sequence[Operation]) 
             if (path := push_path(feed)) is not None:
                 paths[path] = {"post": push(feed, int(getattr(feed.source, "status", 202)))}
     components: dict[str, Any] = whole.setdefault("components", {}).setdefault("schemas", {})
+    whole["components"]["securitySchemes"] = {admin.SCHEME: admin.SECURITY_SCHEME}
     for operation in operations:
         components.update(operation.components)
         for path, written in operation.documents.items():

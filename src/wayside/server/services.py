@@ -51,6 +51,7 @@ class Services:
     yet. `pages` is the folder of the built page. `hosts` are names besides those of the loopback interface under which
     the server may be addressed. `registry_path` is the path below which the schema registry answers; with
     `create_topics`, the REST Proxy creates a topic of plain messages when one is produced to that does not exist.
+    Who changes topics must show `admin_token`; without one nobody may.
     """
 
     plan: Plan
@@ -72,3 +73,4 @@ class Services:
     quarantine: str = QUARANTINE
     registry_path: str = "/registry"
     create_topics: bool = False
+    admin_token: str = field(default="", repr=False)

@@ -20,6 +20,13 @@ from wayside.server.problems import ProblemError
 from wayside.server.services import Services
 from wayside.specs import TopicSpec
 
+ALL = Param(
+    "all",
+    "choice",
+    "Also those that no domain declares, and Wayside's own.",
+    default="false",
+    choices=("true", "false"),
+)
 PARAMS = (
     Param("partition", "int", "Partition of the topic.", default=0, least=0, most=1_000_000),
     Param("offset", "int", "First offset; -100 means the last 100 records.", least=-(10**17), most=10**17),
@@ -144,19 +151,25 @@ def contains(name: str, text: str, dtype: pl.DataType) -> pl.Expr:
     return pl.col(name).str.contains("(?i)" + re.escape(text)).fill_null(False)
 
 
-def listing(services: Services) -> list[dict[str, Any]]:
+def listing(services: Services, everything: bool) -> list[dict[str, Any]]:
     """Every topic with its fields and partitions, for `GET /v1/topics`."""
-    return [one(services, name, spec) for name, spec in names(services).items()]
+    found = {**names(services), **(services.broker.topics() if everything else {})}
+    return [one(services, name, spec) for name, spec in found.items()]
 
 
 def one(services: Services, name: str, spec: TopicSpec) -> dict[str, Any]:
-    """One topic."""
+    """One topic; of one that no domain declares, the record is not known."""
     record = record_of(services, name)
     age = spec.retention_age
+    kind, doc = "", ""
+    if record is not None:
+        kind, doc = record.__name__, (record.__doc__ or "").strip()
+    elif name == services.quarantine:
+        kind, doc = "Rejection", "Records that broke a rule, with their bytes."
     return {
         "name": name,
-        "record": record.__name__ if record is not None else "Rejection",
-        "doc": (record.__doc__ or "").strip() if record is not None else "Records that broke a rule, with their bytes.",
+        "record": kind,
+        "doc": doc,
         "key": list(spec.key),
         "time": spec.time,
         "partitions": [
