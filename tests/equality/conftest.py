@@ -28,12 +28,13 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kafka_node.Kafka
 
 @pytest.fixture(scope="session")
 def spark() -> Iterator[Any]:
-    """A session with the jars of the Kafka connector."""
+    """A session with the jars of the Kafka connector, of Delta and of S3."""
     if reason := spark_jars.missing():
         pytest.skip(reason)
     from wayside.dataflow.spark import session
 
-    made = session("local[2]", jars=spark_jars.install(), memory="1g")
+    jars = [*spark_jars.install(), *spark_jars.install_objects()]
+    made = session("local[2]", jars=jars, memory="1g", options=spark_jars.DELTA)
     try:
         yield made
     finally:
