@@ -82,13 +82,17 @@ class Catalog:
             if error is not None:
                 failed.append(error)
 
+        what = f"topic {name} could not be written down"
         producer = self._clients.producer(lambda _: None)
-        producer.produce(self.topic, key=name.encode(), value=value, on_delivery=told)
-        if producer.flush(self._clients.timeout) or failed:
+        try:
+            producer.produce(self.topic, key=name.encode(), value=value, on_delivery=told)
+            late = producer.flush(self._clients.timeout)
+        except KafkaException as error:  # one that ends the producer
+            raise self._clients.explained(what, error) from error
+        if late or failed:
             producer.purge()
             producer.flush(1)
-            why = failed[0].str() if failed else "no answer in time"
-            raise self._clients.unavailable(f"topic {name} could not be written down", why)
+            raise self._clients.unavailable(what, failed[0].str() if failed else "no answer in time")
 
     def close(self) -> None:
         """Give the connection back."""

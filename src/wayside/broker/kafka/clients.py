@@ -104,6 +104,11 @@ def is_absence(error: KafkaError) -> bool:
     return error.retriable() or error.code() in _ABSENCES
 
 
+def passes(error: KafkaError) -> bool:
+    """Whether a reader can wait for an error to go by: brokers forget topics for a moment when leaders change."""
+    return is_absence(error) or error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART
+
+
 _ABSENCES: Final = {
     KafkaError._TIMED_OUT,
     KafkaError._TIMED_OUT_QUEUE,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from wayside.broker.kafka.clients import Clients
+from wayside.broker.kafka.clients import Clients, passes
 from wayside.clock import SYSTEM
 
 _IDLE: Final = 32
@@ -62,7 +62,7 @@ class Fetcher:
                     self.next = message.offset() + 1
                 elif error.code() == KafkaError._PARTITION_EOF:
                     self.next = max(self.next, message.offset())
-                elif not error.retriable():
+                elif not passes(error):
                     raise KafkaException(error)
             if came:
                 until = SYSTEM.monotonic() + self._clients.timeout
@@ -88,14 +88,23 @@ class Fetchers:
         self._asking: Consumer = clients.consumer()  # a request of its own connection waits for no records
 
     def bounds(self, place: tuple[str, int]) -> tuple[int, int]:
-        """The first offset of a partition and the one after its last record. Raises UnavailableError."""
-        try:
-            found = self._asking.get_watermark_offsets(TopicPartition(*place), timeout=self._clients.timeout)
-        except KafkaException as error:
-            raise self._clients.explained("a partition could not be looked up", error) from error
-        if found is None:
-            raise self._clients.unavailable("a partition could not be looked up", "no answer in time")
-        return int(found[0]), int(found[1])
+        """The first offset of a partition and the one after its last record. Raises UnavailableError.
+
+        When one of the two questions behind it fails, the client may give the other's answer for both: ask again
+        elsewhere before believing that a partition is empty.
+        """
+        what, until = "a partition could not be looked up", SYSTEM.monotonic() + self._clients.timeout
+        while True:
+            try:
+                found = self._asking.get_watermark_offsets(TopicPartition(*place), timeout=self._clients.timeout)
+            except KafkaException as error:
+                if SYSTEM.monotonic() > until or not passes(error.args[0]):
+                    raise self._clients.explained(what, error) from error
+                SYSTEM.sleep(0.05)
+                continue
+            if found is None:
+                raise self._clients.unavailable(what, "no answer in time")
+            return int(found[0]), int(found[1])
 
     @contextmanager
     def at(self, place: tuple[str, int], offset: int) -> Iterator[Fetcher]:

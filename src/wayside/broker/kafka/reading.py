@@ -41,6 +41,9 @@ class Reader:
         """See `Broker.read`. Raises OffsetOutOfRangeError, UnavailableError."""
         place = (entry.kafka, partition)
         start, end = self._fetchers.bounds(place)
+        if start == end:
+            start = self._offsets.starts(entry.kafka, [partition])[partition]
+            end = self._offsets.ends(entry.kafka, [partition])[partition]
         if offset < start:
             raise expired(entry.spec.name, partition, offset, start)
         if offset >= end:

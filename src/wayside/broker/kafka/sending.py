@@ -247,7 +247,16 @@ class Sender:
 
     def _poll(self) -> None:
         while not self._ended:
-            self._producer.poll(_POLL)
+            self._serve(self._producer)
+            if self._broken:  # what it holds will never be told otherwise, and somebody waits for it
+                self._producer.purge()
+
+    def _serve(self, producer: Producer) -> None:
+        """Take delivery reports for a moment. An error that ends the producer is raised here as well as noticed."""
+        try:
+            producer.poll(_POLL)
+        except KafkaException as error:
+            self._noticed(error.args[0])
 
     def _noticed(self, error: KafkaError) -> None:
         if error.fatal():
@@ -262,5 +271,5 @@ class Sender:
         old = self._producer
         old.purge()
         while len(old) and not self._ended:
-            old.poll(_POLL)
+            self._serve(old)
         self._producer, self._broken = self._clients.producer(self._noticed), False
