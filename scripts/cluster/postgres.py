@@ -122,6 +122,23 @@ class Postgres:
             self.server.stop(seconds=seconds, using=using)
             self.server = None
 
+    def freeze(self) -> None:
+        """Let it stand still, with all its connections open."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """To the server and each of its processes, which are no group."""
+        import psutil
+
+        if self.server is not None:
+            own = psutil.Process(self.server.process.pid)
+            for process in [own, *own.children(recursive=True)]:
+                process.send_signal(number)
+
     def remove(self) -> None:
         """Stop it and remove everything."""
         self.stop()

@@ -155,6 +155,54 @@ def test_stopped_and_killed_under_load(own: Postgres, tmp_path: Path, record_pro
     record_property("seconds until the next commits", str(took))
 
 
+def frozen_under_load(own: Postgres, folder: Path, seconds: float, within: float) -> float:
+    """Let the server stand still under load; returns how long commits took to come again after it."""
+    plan = Plan.of([world()])
+    broker = EmbeddedBroker(folder / "log")
+    for spec in (*(topic.spec for topic in plan.topics.values()), SPEC):
+        broker.create(spec)
+    store = prepared(PostgresStore(own.dsn, timeout=1.0, write_timeout=within), plan)
+    engine = EmbeddedEngine(plan, broker, store)
+    engine.start()
+    load = Load(broker)
+    until(lambda: engine.sequence > 3)
+    own.freeze()
+    try:
+        frozen = SYSTEM.monotonic()
+        for _ in range(2):
+            with pytest.raises(UnavailableError, match="does not answer"):
+                store.table("wells_latest")
+        assert SYSTEM.monotonic() - frozen < 60, "a question waits for a server that stands still"
+        with pytest.raises(UnavailableError, match="does not answer"), store.transaction():
+            raise AssertionError("must not be entered")
+        while SYSTEM.monotonic() - frozen < seconds:
+            SYSTEM.sleep(0.1)
+        assert engine.failure is None
+        before = engine.sequence
+    finally:
+        own.thaw()
+    took = until(lambda: engine.sequence > before + 1)
+    load.stop()
+    until(lambda: (at := store.checkpoint("engine")) is not None and sum(at.positions.values()) >= load.rows)
+    engine.stop()
+    straight = prepared(MemoryStore(), plan)
+    EmbeddedEngine(plan, broker, straight).drain()
+    same(store, straight, plan)
+    store.close()
+    broker.close()
+    return took
+
+
+def test_a_server_that_stands_still_is_given_up_and_loses_nothing(own: Postgres, tmp_path: Path) -> None:
+    frozen_under_load(own, tmp_path, 6.0, within=2.0)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_server_that_stands_still_for_a_minute(own: Postgres, tmp_path: Path) -> None:
+    print(f"seconds until the next commits: {frozen_under_load(own, tmp_path, 60.0, within=20.0):.2f}")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_away_for_a_minute_and_killed_again_and_again(own: Postgres, tmp_path: Path) -> None:

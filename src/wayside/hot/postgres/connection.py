@@ -22,6 +22,7 @@ from wayside.errors import (
     UnavailableError,
     WaysideError,
 )
+from wayside.hot.postgres.patience import Patience
 
 if TYPE_CHECKING:
     import psycopg
@@ -29,6 +30,12 @@ if TYPE_CHECKING:
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 2.0
 CONNECT_SECONDS = 5
+WRITE_SECONDS = 60.0
+"""How long one transaction may take; beyond that the server is taken to stand still."""
+LAYOUT_SECONDS = 600.0
+"""The same for one that makes or changes tables and indexes."""
+GRACE = 2.0
+"""Seconds that a question may take longer than the server allows it."""
 OLDEST = 150000
 """The least version of the server, as PostgreSQL numbers it: nulls in keys need `NULLS NOT DISTINCT`."""
 _KEEPALIVE = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
@@ -61,6 +68,7 @@ class Server:
                 next="Write it like postgresql://user:password@host:5432/database.",
             ) from error
         self._clock = clock
+        self._patience = Patience()
         self._lock = threading.Lock()
         self._wait = 0.0
         self._again = 0.0
@@ -110,6 +118,21 @@ class Server:
         return UnavailableError("The hot store does not answer.", where=self.where, why=why, next="It is tried again.")
 
     @contextmanager
+    def asked(self, connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
+        """Turn errors of the library into ours, and end a connection that does not answer in time."""
+        with self.translated(), self.limited(connection, seconds):
+            yield
+
+    @contextmanager
+    def limited(self, connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
+        """End a connection that does not answer in time. Raises UnavailableError."""
+        try:
+            with self._patience.limit(connection, seconds):
+                yield
+        except TimeoutError as error:
+            raise self.away(str(error)) from error
+
+    @contextmanager
     def translated(self) -> Iterator[None]:
         """Turn errors of the library into ours."""
         try:
@@ -155,7 +178,8 @@ class Readers:
         try:
             connection = self._take()
             try:
-                with self._server.translated(), connection.transaction(), connection.cursor() as cursor:
+                limited = self._server.asked(connection, self._timeout + GRACE)
+                with limited, connection.transaction(), connection.cursor() as cursor:
                     yield cursor
             finally:
                 self._give(connection)
@@ -219,8 +243,12 @@ class Writer:
         self.drop()
         made = self._server.connect(f"-c statement_timeout=0 -c client_min_messages=warning -c lock_timeout={HANDOVER}")
         try:
-            made.execute("SELECT pg_advisory_lock(hashtextextended(%s, 1))", (self._schema,))
-            made.execute("SET lock_timeout = 0")
+            with self._server.limited(made, HANDOVER / 1_000 + CONNECT_SECONDS):
+                made.execute("SELECT pg_advisory_lock(hashtextextended(%s, 1))", (self._schema,))
+                made.execute("SET lock_timeout = 0")
+        except UnavailableError:
+            made.close()
+            raise
         except self._server.psycopg.errors.LockNotAvailable as error:
             made.close()
             why = f"Another engine writes the schema {self._schema!r}; this one waits for its end."

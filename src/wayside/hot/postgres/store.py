@@ -21,7 +21,7 @@ from wayside.hot.commits import KeptCommits
 from wayside.hot.postgres import columns, migrations
 from wayside.hot.postgres.checkpoints import Checkpoints
 from wayside.hot.postgres.columns import quoted
-from wayside.hot.postgres.connection import Readers, Server, Writer
+from wayside.hot.postgres.connection import LAYOUT_SECONDS, WRITE_SECONDS, Readers, Server, Writer
 from wayside.hot.postgres.tables import PgTable
 from wayside.hot.postgres.transaction import PgDeclared, PostgresTransaction
 from wayside.hot.postgres.windows import PgWindow
@@ -39,7 +39,8 @@ PAUSE = 0.25
 class PostgresStore:
     """A hot store in the database at `dsn`.
 
-    `timeout` (seconds) bounds each question. The first connection is tried for `patience` seconds. While the server
+    `timeout` (seconds) bounds each question, `write_timeout` each transaction, also of a
+    server that stands still. The first connection is tried for `patience` seconds. While the server
     is away, everything raises UnavailableError; the store comes back by itself. Raises MissingExtraError without
     psycopg, ConfigError for a DSN that cannot be understood.
     """
@@ -55,6 +56,7 @@ class PostgresStore:
         clock: Clock = SYSTEM,
         readers: int = 6,
         timeout: float = 10.0,
+        write_timeout: float = WRITE_SECONDS,
         patience: float = 0.0,
     ) -> None:
         self._schema = schema
@@ -64,6 +66,7 @@ class PostgresStore:
         self._checkpoints = Checkpoints(schema)
         self._readers = Readers(self._server, number=readers, timeout=timeout)
         self._writer = Writer(self._server, schema)
+        self._write_within = write_timeout
         self._writing = threading.RLock()
         self.commits = KeptCommits(self._commits)
         self._prepare(patience)
@@ -167,7 +170,8 @@ class PostgresStore:
         """A transaction that changes the layout, on a connection of its own; others that do wait."""
         connection = self._server.connect("-c client_min_messages=warning")
         try:
-            with self._server.translated(), connection.transaction(), connection.cursor() as cursor:
+            limited = self._server.asked(connection, LAYOUT_SECONDS)
+            with limited, connection.transaction(), connection.cursor() as cursor:
                 migrations.migrate(cursor, self._schema, where=self._server.where)
                 yield cursor
         finally:
@@ -179,7 +183,8 @@ class PostgresStore:
         with self._writing, self._server.translated():
             connection = self._writer.take()
             try:
-                with connection.transaction(), connection.cursor() as cursor:
+                limited = self._server.asked(connection, self._write_within)
+                with limited, connection.transaction(), connection.cursor() as cursor:
                     yield cursor
             finally:
                 if connection.closed or connection.broken:
