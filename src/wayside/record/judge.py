@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -18,10 +18,11 @@ import polars as pl
 
 from wayside.record.base import Record
 from wayside.record.fields import FieldSpec
-from wayside.record.rules import AHEAD, EARLIEST, Rule, field_rules, first_broken, text_bounds
+from wayside.record.rules import AHEAD, EARLIEST, FIRST_MICRO, LAST_MICRO, Rule, field_rules, first_broken, text_bounds
 from wayside.values import Rejection
 
 NOTHING: Mapping[str, tuple[int, int]] = MappingProxyType({})
+MICROSECOND = timedelta(microseconds=1)
 FEW = 256
 """Texts of fewer rows than this are looked at one by one: building an expression costs more."""
 
@@ -122,15 +123,27 @@ def within(spec: FieldSpec, column: pl.Series, limit: datetime | None) -> bool:
     """Whether the numbers or times of a column keep all their rules, by their sum and extremes."""
     if spec.kind == "float" and not math.isfinite(column.sum()):
         return False
-    if limit is None and spec.ge is None and spec.le is None:
+    if spec.kind == "time":
+        return dated(column, limit)
+    if spec.ge is None and spec.le is None:
         return True
     least: Any = column.min()
     most: Any = column.max()
     if least is None:
         return True
-    if limit is not None:
-        return bool(least >= EARLIEST and most <= limit)
     return (spec.ge is None or least >= spec.ge) and (spec.le is None or most <= spec.le)
+
+
+def dated(column: pl.Series, limit: datetime | None) -> bool:
+    """Whether all instants are in the calendar and, with a limit, between 1970 and there."""
+    micros = column.cast(pl.Int64)  # Python has no instants beyond the calendar
+    least: Any = micros.min()
+    most: Any = micros.max()
+    if least is None:
+        return True
+    if limit is None:
+        return bool(least >= FIRST_MICRO and most <= LAST_MICRO)
+    return bool(least >= 0 and most <= (limit - EARLIEST) // MICROSECOND)
 
 
 def plain(spec: FieldSpec, values: list[str | None], key: bool) -> bool:

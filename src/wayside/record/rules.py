@@ -14,10 +14,13 @@ from operator import or_
 import polars as pl
 
 from wayside.record.fields import KEY_LENGTH, TEXT_LENGTH, FieldSpec
+from wayside.record.times import FIRST_SECOND, LAST_SECOND
 
 CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 AHEAD = timedelta(hours=24)
 FEW = 8
+FIRST_MICRO = FIRST_SECOND * 1_000_000
+LAST_MICRO = (LAST_SECOND + 1) * 1_000_000 - 1
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -49,6 +52,8 @@ def field_rules(spec: FieldSpec, *, key: bool) -> list[Rule]:
     if not spec.optional:
         rules.append(Rule(f"{spec.name}.required", f"`{spec.name}` is missing or null.", column.is_not_null()))
     rules.extend(bounds(spec, column))
+    if spec.kind == "time":
+        rules.append(calendar(spec, column))
     if spec.kind == "str":
         rules.extend(texts(spec, column, key))
     return [Rule(r.name, r.message, r.keeps | column.is_null()) if spec.optional else r for r in rules]
@@ -73,6 +78,12 @@ def bounds(spec: FieldSpec, column: pl.Expr) -> list[Rule]:
         )
         rules.append(Rule(f"{spec.name}.range", f"`{spec.name}` must be {text}.", low & high))
     return rules
+
+
+def calendar(spec: FieldSpec, column: pl.Expr) -> Rule:
+    """An instant has a name in the calendar; a transform can compute others, which few stores can hold."""
+    inside = column.cast(pl.Int64).is_between(FIRST_MICRO, LAST_MICRO)
+    return Rule(f"{spec.name}.instant", f"`{spec.name}` must lie in the years 1 to 9999.", inside)
 
 
 def texts(spec: FieldSpec, column: pl.Expr, key: bool) -> list[Rule]:

@@ -30,6 +30,8 @@ from wayside.wire.columns import (
 )
 
 _ISO: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
+_FIRST_SECOND: Final = -62_135_596_800
+_LAST_SECOND: Final = 253_402_300_799
 _FORBIDDEN: Final = {'"', "\\", *map(chr, range(32))}
 _REFUSED: Final = (pl.exceptions.PolarsError, TypeError, ValueError, OverflowError, KeyError)
 
@@ -127,8 +129,18 @@ def _column(values: list[Any], name: str, dtype: Any) -> pl.Series:
     if isinstance(dtype, pl.Datetime) and dtype.time_zone == "UTC":
         found = stored.str.to_datetime(_ISO, time_unit=dtype.time_unit, time_zone="UTC", strict=False)
         if found.null_count() == stored.null_count():
-            return found
-    return stored.to_frame().select(from_wire(pl.col(name), dtype)).to_series().alias(name)
+            return _in_calendar(found)
+    return _in_calendar(stored.to_frame().select(from_wire(pl.col(name), dtype)).to_series().alias(name))
+
+
+def _in_calendar(column: pl.Series) -> pl.Series:
+    """The column itself. Raises ValueError for instants beyond the years 1 to 9999, which few stores can hold."""
+    if isinstance(column.dtype, pl.Datetime) and column.dtype.time_unit != "ns":
+        scale = {"ms": 1_000, "us": 1_000_000}[column.dtype.time_unit]
+        seconds = column.cast(pl.Int64) // scale
+        if not seconds.is_between(_FIRST_SECOND, _LAST_SECOND).all():
+            raise ValueError("an instant lies beyond the years 1 to 9999")
+    return column
 
 
 @lru_cache(maxsize=256)
