@@ -103,6 +103,13 @@ class Settings(BaseSettings):
     kafka_config: dict[str, str] = Field(
         {}, description="More keys of Kafka's client, as a table; which ones is said in the error for others."
     )
+    kafka_values: Literal["json", "avro"] = Field(
+        "json", description="What records are on Kafka: JSON, or Avro with a schema registry. Both are always read."
+    )
+    kafka_registry: str = Field(
+        "",
+        description="Address of the schema registry for `kafka_values`; Wayside's own, in the same Kafka, when empty.",
+    )
     postgres_dsn: SecretStr = Field(
         SecretStr(""), description="Address of PostgreSQL, like `postgresql://user:password@host/database`."
     )

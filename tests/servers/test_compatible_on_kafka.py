@@ -20,8 +20,11 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 from cluster.kafka import KafkaNode
 from proxy_calls import AVRO, BINARY, JSON, ask, made, records
 from registry_calls import MEDIA, record, run
-from server_site import TOKEN, Site, sample
+from server_site import TOKEN, Sample, Site, sample
 from wayside.broker.kafka import KafkaBroker
+from wayside.broker.kafka.values import Values
+from wayside.clock import SYSTEM
+from wayside.runtime.schemas import OwnSchemas
 from wayside.specs import TopicSpec
 
 pytestmark = pytest.mark.servers
@@ -142,3 +145,43 @@ def test_plain_topics_and_committed_offsets(pair: tuple[Site, Site]) -> None:
     assert (found["key"], found["value"]) == ("a2V5", "dmFsdWU=")
     assert ask(site, "DELETE", path).status_code == 204
     assert records(site, made(site, "c", ["plain"], format="binary"), BINARY, timeout=500) == []
+
+
+def test_values_in_avro_are_read_by_strangers_and_by_us(kafka: KafkaNode) -> None:
+    prefix = f"{uuid.uuid4().hex}-"
+    broker, other = (KafkaBroker(kafka.servers, prefix=prefix) for _ in range(2))
+    records = {"samples": Sample}
+    with Site(broker=broker) as site:
+        broker.use(Values("avro", records, OwnSchemas(broker, SYSTEM)))
+        other.use(Values("json", records, OwnSchemas(other, SYSTEM)))
+        first = site.post([sample(value=1.5, note="ü"), sample(value=2.5, count=3)])
+        assert first.status_code == 202, first.text
+        rows = other.read("samples", 0, 0)
+        assert rows is not None
+        other.append("samples", rows.frame.with_columns(value=pl.lit(3.5))[:1]).result(30)  # a replica that writes JSON
+        registry = SchemaRegistryClient({"url": f"{site.base}/registry"})
+        reads = AvroDeserializer(registry)
+        name = f"{prefix}samples"
+        found = consumed(kafka, name, 3)
+        assert [value[:1] for value in found] == [b"\x00", b"\x00", b"{"]
+        values = [reads(value, SerializationContext(name, MessageField.VALUE)) for value in found[:2]]
+        assert [(value["value"], value["note"], value["count"]) for value in values] == [
+            (1.5, "ü", None),
+            (2.5, None, 3),
+        ]
+        assert values[0]["at"].tzinfo is not None
+        theirs = AvroSerializer(registry, registry.get_latest_version("samples-value").schema.schema_str)
+        stranger = Producer({"bootstrap.servers": kafka.servers})
+        said = theirs({**values[0], "value": 4.5}, SerializationContext(name, MessageField.VALUE))
+        for value in (said, b"\x00\x7f\x7f\x7f\x7fno such schema", b"\x00", said[:-1]):
+            stranger.produce(name, value, key=b'["north","air"]')
+        assert stranger.flush(30) == 0
+        for reader in (broker, other):
+            until(lambda reader=reader: reader.partitions("samples")[0].end == 7)
+            batch = reader.read("samples", 0, 0)
+            assert batch is not None
+            assert batch.frame["value"].to_list() == [1.5, 2.5, 3.5, 4.5]
+            assert batch.next == 7
+        assert site.client.get("/v1/topics/samples/records").json()["rows"][3][-3] == 4.5
+    for one in (broker, other):
+        one.close()

@@ -141,7 +141,9 @@ def reader(settings: Settings) -> Broker:
     from wayside.runtime.parts import broker_of, shared
 
     if shared(settings):
-        return broker_of(settings, Folder(settings.data_dir))
+        from wayside.runtime.chosen import chosen_plan
+
+        return broker_of(settings, Folder(settings.data_dir), plan=chosen_plan(settings.domains))
     folder = Folder(settings.data_dir)
     if not folder.log.is_dir():
         raise NotFoundError(

@@ -52,6 +52,12 @@ def check(settings: Settings) -> None:
             where="engine",
             next="Say --profile cluster and set WAYSIDE_KAFKA_SERVERS, or leave the embedded engine.",
         )
+    if settings.engine == "spark" and settings.kafka_values == "avro":
+        raise ConfigError(
+            "Spark's tasks read records in JSON.",
+            where="kafka_values",
+            next="Leave kafka_values at json, or let the embedded engine run the plan.",
+        )
     if settings.profile == "embedded":
         named = [name for name in ("kafka_servers", "postgres_dsn") if getattr(settings, name)]
         if named and (named != ["postgres_dsn"] or settings.postgres_dsn.get_secret_value()):
@@ -80,21 +86,30 @@ def folder_of(settings: Settings) -> AbstractContextManager[Folder]:
     return hold(settings.data_dir)
 
 
-def broker_of(settings: Settings, folder: Folder, clock: Clock = SYSTEM) -> Broker:
-    """The log. In the role `server` without Kafka, that of another process on this machine, for reading."""
+def broker_of(settings: Settings, folder: Folder, clock: Clock = SYSTEM, plan: Plan | None = None) -> Broker:
+    """The log, with the records of a plan as the settings want them on Kafka.
+
+    In the role `server` without Kafka, that of another process on this machine, for reading.
+    """
     if not shared(settings):
         if settings.role == "server":
             return EmbeddedBroker.reader(folder.log, clock=clock)
         return EmbeddedBroker(folder.log, clock=clock)
     from wayside.broker.kafka import KafkaBroker
+    from wayside.broker.kafka.values import Values
+    from wayside.runtime.schemas import schemas_of
 
-    return KafkaBroker(
+    broker = KafkaBroker(
         settings.kafka_servers,
         config=settings.kafka_config,
         prefix=settings.kafka_prefix,
         clock=clock,
         stop_within=settings.stop_within.total_seconds(),
     )
+    if plan is not None:
+        records = {name: topic.record for name, topic in plan.topics.items()}
+        broker.use(Values(settings.kafka_values, records, schemas_of(settings.kafka_registry, broker, clock)))
+    return broker
 
 
 def create_topics(plan: Plan, broker: Broker, settings: Settings) -> None:

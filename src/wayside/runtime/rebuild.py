@@ -40,7 +40,7 @@ def rebuild(settings: Settings) -> Rebuilt:
         folder.check()
         do_chores(plan, folder)
         kept = put_aside(settings, folder)
-        broker = parts.broker_of(settings, folder)
+        broker = parts.broker_of(settings, folder, plan=plan)
         try:
             parts.create_topics(plan, broker, settings)
             store = parts.store_of(settings, plan, folder)

@@ -72,7 +72,7 @@ class Service:
             # A process that only answers may share the folder with one that writes it, and keeps nothing there.
             own = None if self.computes else ending.enter_context(TemporaryDirectory(prefix="wayside-"))
             self.own = Path(own) if own is not None else self.folder.domains
-            self.broker = parts.broker_of(self.settings, self.folder, self.clock)
+            self.broker = parts.broker_of(self.settings, self.folder, self.clock, self.plan)
             ending.callback(self.broker.close)
             parts.create_topics(self.plan, self.broker, self.settings)
             self.store = parts.store_of(self.settings, self.plan, self.folder, self.clock)

@@ -24,6 +24,7 @@ from wayside.broker.kafka.seeking import STRETCH, Seeker
 from wayside.broker.kafka.sending import Pending, Sender
 from wayside.broker.kafka.tail import Tail
 from wayside.broker.kafka.topics import Topics, config_of
+from wayside.broker.kafka.values import Values
 from wayside.clock import SYSTEM, Clock
 from wayside.specs import TopicSpec
 from wayside.values import Appended, Batch, PartitionInfo, Position
@@ -73,6 +74,10 @@ class KafkaBroker:
         )
         self._closed = False
 
+    def use(self, values: Values) -> None:
+        """Write and read values of messages like this from now on; they are JSON unless this is called."""
+        self._sender.values = self._reader.values = values
+
     def create(self, spec: TopicSpec) -> None:
         """See `Broker.create`. Raises DeclarationError, UnavailableError."""
         check(spec)
@@ -111,6 +116,7 @@ class KafkaBroker:
         entry = self._entry(topic)
         spec = entry.spec
         frame = conform(spec, frame)
+        self._sender.values.prepare(topic)
         homes = _homes(spec, frame, partition)
         size = int(frame.estimated_size()) + 100 * frame.height
         named = None if ids is None else ids.cast(pl.String)

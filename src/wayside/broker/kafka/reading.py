@@ -20,9 +20,9 @@ from wayside.broker.kafka.fetching import Fetchers
 from wayside.broker.kafka.messages import id_of
 from wayside.broker.kafka.offsets import Offsets
 from wayside.broker.kafka.repeats import Repeats, Rows
+from wayside.broker.kafka.values import PLAIN, Values
 from wayside.specs import TIME
 from wayside.values import Batch
-from wayside.wire.json import decode
 
 _LOG = structlog.get_logger(__name__)
 _BACK: Final = 20_000
@@ -32,6 +32,7 @@ class Reader:
     """Reads batches. May be used by several threads."""
 
     def __init__(self, fetchers: Fetchers, offsets: Offsets) -> None:
+        self.values: Values = PLAIN
         self._fetchers = fetchers
         self._offsets = offsets
         self._lock = threading.Lock()
@@ -63,7 +64,7 @@ class Reader:
         spec = entry.spec
         rows = _rows(messages, following)
         keep = self._judge(entry, partition, offset, rows)
-        decoded = decode([message.value() for message in messages], spec.schema)
+        decoded = self.values.decode(spec.name, [message.value() for message in messages], spec.schema)
         frame = decoded.frame
         readable = np.ones(len(messages), dtype=np.bool_)
         if decoded.undecodable:

@@ -23,9 +23,9 @@ from wayside import metrics
 from wayside.broker.errors import closed
 from wayside.broker.kafka.clients import Clients
 from wayside.broker.kafka.tail import Tail
+from wayside.broker.kafka.values import PLAIN, Values
 from wayside.errors import OverloadedError, WaysideError
 from wayside.values import Appended
-from wayside.wire.json import encode
 from wayside.wire.keys import message_keys
 
 _LOG = structlog.get_logger(__name__)
@@ -59,6 +59,7 @@ class Sender:
 
     def __init__(self, clients: Clients, tail: Tail, landed: Landed, *, capacity: int, stop_within: float) -> None:
         self._clients = clients
+        self.values: Values = PLAIN
         self._tail = tail
         self._landed = landed
         self._capacity = capacity
@@ -135,7 +136,7 @@ class Sender:
         height = pending.frame.height
         pending.offsets = [-1] * height
         pending.left = 1  # so that an error in here has something to take back
-        values = encode(pending.frame)
+        values = self.values.encode(pending.topic, pending.frame)
         keys = message_keys(pending.frame, pending.key)
         if pending.ids is None:
             rows, ids = list(range(height)), None
