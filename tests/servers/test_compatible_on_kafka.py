@@ -149,11 +149,14 @@ def test_plain_topics_and_committed_offsets(pair: tuple[Site, Site]) -> None:
 
 def test_values_in_avro_are_read_by_strangers_and_by_us(kafka: KafkaNode) -> None:
     prefix = f"{uuid.uuid4().hex}-"
-    broker, other = (KafkaBroker(kafka.servers, prefix=prefix) for _ in range(2))
     records = {"samples": Sample}
+    broker, other = (
+        KafkaBroker(
+            kafka.servers, prefix=prefix, values=lambda log, kind=kind: Values(kind, records, OwnSchemas(log, SYSTEM))
+        )
+        for kind in ("avro", "json")
+    )
     with Site(broker=broker) as site:
-        broker.use(Values("avro", records, OwnSchemas(broker, SYSTEM)))
-        other.use(Values("json", records, OwnSchemas(other, SYSTEM)))
         first = site.post([sample(value=1.5, note="ü"), sample(value=2.5, count=3)])
         assert first.status_code == 202, first.text
         rows = other.read("samples", 0, 0)

@@ -99,17 +99,15 @@ def broker_of(settings: Settings, folder: Folder, clock: Clock = SYSTEM, plan: P
     from wayside.broker.kafka.values import Values
     from wayside.runtime.schemas import schemas_of
 
-    broker = KafkaBroker(
+    records = {name: topic.record for name, topic in plan.topics.items()} if plan is not None else {}
+    return KafkaBroker(
         settings.kafka_servers,
         config=settings.kafka_config,
         prefix=settings.kafka_prefix,
         clock=clock,
         stop_within=settings.stop_within.total_seconds(),
+        values=lambda log: Values(settings.kafka_values, records, schemas_of(settings.kafka_registry, log, clock)),
     )
-    if plan is not None:
-        records = {name: topic.record for name, topic in plan.topics.items()}
-        broker.use(Values(settings.kafka_values, records, schemas_of(settings.kafka_registry, broker, clock)))
-    return broker
 
 
 def create_topics(plan: Plan, broker: Broker, settings: Settings) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any, Literal
@@ -24,8 +24,9 @@ from wayside.broker.kafka.seeking import STRETCH, Seeker
 from wayside.broker.kafka.sending import Pending, Sender
 from wayside.broker.kafka.tail import Tail
 from wayside.broker.kafka.topics import Topics, config_of
-from wayside.broker.kafka.values import Values
+from wayside.broker.kafka.values import PLAIN, Values
 from wayside.clock import SYSTEM, Clock
+from wayside.ports import Broker
 from wayside.specs import TopicSpec
 from wayside.values import Appended, Batch, PartitionInfo, Position
 from wayside.wire.json import check as check_json
@@ -38,8 +39,9 @@ class KafkaBroker:
     `servers` is what Kafka's clients call `bootstrap.servers`, `config` more of their keys (`wayside.kafkakeys` lists
     them). `prefix` stands before the names of topics and groups, `replication` is the number of copies of new topics
     (null: what Kafka is set to), `topic_config` are settings of Kafka's topics. `queue_bytes` may wait for their
-    acknowledgement, `timeout` seconds for any other answer, `stop_within` seconds bound `close`. `clock` tells how old
-    ids are; append times are Kafka's own. Raises ConfigError, UnavailableError.
+    acknowledgement, `timeout` seconds for any other answer, `stop_within` seconds bound `close`.
+    `values` makes what writes and reads the values of messages for this log; they are JSON without it. `clock` tells
+    how old ids are; append times are Kafka's own. Raises ConfigError, UnavailableError.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class KafkaBroker:
         queue_bytes: int = 64 << 20,
         timeout: float = 10.0,
         stop_within: float = 8.0,
+        values: Callable[[Broker], Values] = lambda _: PLAIN,
     ) -> None:
         self._clients = Clients(servers, config or {}, timeout=timeout)
         self._admin = self._clients.admin()
@@ -72,11 +75,9 @@ class KafkaBroker:
         self._sender = Sender(
             self._clients, self._tail, self._ends.landed, capacity=queue_bytes, stop_within=stop_within
         )
+        # A registry of schemas may itself be in this log.
+        self._sender.values = self._reader.values = values(self)
         self._closed = False
-
-    def use(self, values: Values) -> None:
-        """Write and read values of messages like this from now on; they are JSON unless this is called."""
-        self._sender.values = self._reader.values = values
 
     def create(self, spec: TopicSpec) -> None:
         """See `Broker.create`. Raises DeclarationError, UnavailableError."""

@@ -22,8 +22,12 @@ def no_partition() -> RefusalError:
 
 
 def no_consumer() -> RefusalError:
-    """There is no such consumer, or no more."""
-    return RefusalError(40403, "Consumer instance not found.")
+    """There is no such consumer, or no more; of several servers, only the one that made it has it."""
+    return RefusalError(
+        40403,
+        "Consumer instance not found. It lives in the server that made it, whose address its base_uri is, until "
+        "nobody asks for a while.",
+    )
 
 
 def other_format() -> RefusalError:
