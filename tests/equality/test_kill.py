@@ -1,4 +1,7 @@
-"""The driver of Spark is killed in the middle of micro-batches, again and again: no row is lost, none comes twice."""
+"""The driver of Spark is killed in the middle of micro-batches, again and again: no row is lost, none comes twice.
+
+How long a new driver took until its first micro-batch had ended is printed.
+"""
 
 from __future__ import annotations
 
@@ -43,6 +46,8 @@ class Driver:
             start_new_session=True,
         )
         self.said: list[str] = []
+        self.began = time.monotonic()
+        self.first: float | None = None
         self.children: list[psutil.Process] = []
         self.reader = threading.Thread(target=self._listen, daemon=True)
         self.reader.start()
@@ -51,6 +56,8 @@ class Driver:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             self.said.append(line.strip())
+            if self.first is None and line.startswith("end"):
+                self.first = time.monotonic() - self.began
 
     def wait_for_batches(self, number: int) -> bool:
         """Wait until so many micro-batches have begun; false when the driver came to its end before."""
@@ -95,7 +102,7 @@ def killed(kafka: Any, folder: Path, topic: str, *, kills: int, number: int, see
     log.produce(copied(broker, plan))
     place = folder / "cluster"
     place.mkdir()
-    struck = 0
+    struck, took = 0, []
     for _ in range(kills):
         running = Driver(kafka.servers, topic, 2, place)
         if not running.wait_for_batches(dice.choice([1, 2, 2, 3])):
@@ -103,7 +110,9 @@ def killed(kafka: Any, folder: Path, topic: str, *, kills: int, number: int, see
         time.sleep(dice.random() * 0.6)
         running.kill()
         struck += 1
+        took += [running.first] if running.first is not None else []
     Driver(kafka.servers, topic, 2, place).end()
+    print("seconds from start to the end of the first micro-batch: " + ", ".join(f"{one:.1f}" for one in took))
     assert struck == kills, "the topic is too short for so many kills"
     found = prepared(SqliteStore(place / "hot.sqlite"), plan)
     rows = rows_of(plan, log, found, Stored(found, plan))
