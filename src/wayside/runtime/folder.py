@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
+
 from wayside import __version__
 from wayside.clock import SYSTEM
 from wayside.errors import CorruptDataError, StorageFailedError
 from wayside.files import REAL, FileSystem, read_whole, replace_whole
 
+log = structlog.get_logger(__name__)
 FORMAT = 1
 """Of the data folder as a whole; it grows when an older Wayside could not read what this one writes."""
 
@@ -57,16 +60,23 @@ class Folder:
         return self.root / "wayside.json"
 
     def token(self) -> str:
-        """The administrator's token, made at the first call; only this user can read its file. Raises OSError."""
+        """The administrator's token, made at the first call; only this user can read its file.
+
+        Empty, so that nobody has it, in a folder that cannot be written, as that of a mere server may be.
+        """
         file = self.root / "secrets" / "admin.token"
-        content = read_whole(self.files, file)
-        if content:
-            return content.decode().strip()
-        self.files.make_folder(file.parent)
-        file.parent.chmod(0o700)  # before there is anything in it
-        made = secrets.token_urlsafe(32)
-        replace_whole(self.files, file, made.encode() + b"\n")
-        file.chmod(0o600)
+        try:
+            content = read_whole(self.files, file)
+            if content:
+                return content.decode().strip()
+            self.files.make_folder(file.parent)
+            file.parent.chmod(0o700)  # before there is anything in it
+            made = secrets.token_urlsafe(32)
+            replace_whole(self.files, file, made.encode() + b"\n")
+            file.chmod(0o600)
+        except OSError as error:
+            log.warning("there is no administrator's token", file=str(file), why=str(error))
+            return ""
         return made
 
     def format(self) -> int | None:

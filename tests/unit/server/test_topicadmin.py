@@ -107,3 +107,5 @@ def test_the_token_is_made_once_and_nobody_else_can_read_it(tmp_path: Path) -> N
     assert Folder(tmp_path).token() == token
     file = tmp_path / "secrets" / "admin.token"
     assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+    (tmp_path / "no folder").write_text("")
+    assert Folder(tmp_path / "no folder").token() == ""
