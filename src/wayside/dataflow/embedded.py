@@ -169,7 +169,9 @@ class EmbeddedEngine:
             self._process(Rows.of(batch), effects, now)
             self.positions[(batch.topic, batch.partition)] = batch.next
             rows += batch.frame.height
-        if not rows and not any(step.watermark.due(now) for step in self.steps.values()):
+        # The rows that came last must get into a saved state too: replicas show open windows from it.
+        unsaved = self.since_snapshot > 0 and self._snapshot_due(now)
+        if not rows and not unsaved and not any(step.watermark.due(now) for step in self.steps.values()):
             return 0
         for name, step in self.steps.items():
             closed = step.close(now, self._partition_count(step))
