@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, find, settings
 from tests.properties.harness import Case, cases, check, run
 from wayside.broker import MemoryBroker
 from wayside.dataflow import EmbeddedEngine
-from wayside.dataflow.previous import Kept
+from wayside.dataflow.previous import Kept, hashed
 from wayside.dataflow.rows import Rows
 from wayside.dataflow.spans import SpanOperator
 from wayside.dataflow.steps import WindowStep
@@ -112,7 +112,7 @@ def forgets_by_batch(self: Kept, rows: Rows) -> Rows:
 def remembers_the_last(self: Kept, source: str, here: Any) -> Any:
     """The row before is the last one in the log, be it older or not."""
     told = REMEMBERED(self, source, here)
-    last = here.unique(list(self.keys), keep="last", maintain_order=True)
+    last = hashed(here.unique(list(self.keys), keep="last", maintain_order=True), list(self.keys))
     others = self.frames[source].join(last, on=list(self.keys), how="anti")
     self.frames[source] = pl.concat([others, last.select(others.columns)])
     return told
