@@ -145,6 +145,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Good]:
         rows = log_rows(wayside)
         eventually(lambda: check_results(wayside, rows))
         eventually(lambda: check_lake(wayside, rows), 20)
+        time.sleep(2.5)  # the state of open windows is saved once a second: what is damaged may be in it alone
         wayside.kill()
         yield Good(folder, rows)
 

@@ -130,7 +130,7 @@ class EmbeddedEngine:
                 continue
             if not rows:
                 self.broker.wait(self.positions, 0.25)
-            elif rows < QUICK:
+            elif rows < min(QUICK, self.max_rows):  # a full micro-batch is followed by the next one at once
                 self.stopping.wait(max(self.pause, min(2 * (self.clock.monotonic() - begun), QUICK_PAUSE)))
             elif rows * 2 < self.max_rows:
                 self.stopping.wait(min(self.clock.monotonic() - begun, LONGEST_PAUSE))
