@@ -95,9 +95,9 @@ def test_what_is_wrong_is_said_without_the_password(
 ) -> None:
     monkeypatch.setenv("LEVELS_PASSWORD", "4711-secret")
     dsn = postgres.dsn.replace("wayside@", "wayside:${env:LEVELS_PASSWORD}@")
-    with reading(SqlTable(dsn, "nothing", back_off=(0.02, 0.1)), Kept(), None, Gauge) as runner:
-        until(lambda: "There is no table 'nothing'" in runner.status().last_error)
-        assert "levels" in runner.status().last_error
+    with reading(SqlTable(dsn, f"{SCHEMA}.nothing", back_off=(0.02, 0.1)), Kept(), None, Gauge) as runner:
+        until(lambda: f"There is no table '{SCHEMA}.nothing'" in runner.status().last_error)
+        assert "can be read: levels." in runner.status().last_error
     away = dsn.replace(f":{postgres.port}/", ":1/")
     with reading(SqlTable(away, "nothing", back_off=(0.02, 0.1)), Kept(), None, Gauge) as runner:
         until(lambda: "does not give the rows" in runner.status().last_error)

@@ -140,7 +140,8 @@ class Postgres:
         except self._missing:
             others = self._connection.execute(
                 "SELECT table_name FROM information_schema.tables "
-                "WHERE table_schema NOT IN ('pg_catalog', 'information_schema')"
+                "WHERE table_schema = %(named)s OR (%(named)s = '' AND table_schema = ANY (current_schemas(false)))",
+                {"named": table.rpartition(".")[0]},
             )
             raise no_table(table, [row[0] for row in others]) from None
         return [column.name for column in found.description]
