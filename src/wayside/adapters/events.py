@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import socket
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ from wayside.adapters.entities import Change, Entities
 from wayside.adapters.fetching import Limits, client
 from wayside.adapters.handing import Handing
 from wayside.adapters.holding import Holding
-from wayside.adapters.running import SourceStatus, State, Tally
+from wayside.adapters.running import Threaded
 from wayside.adapters.sources import EventStream
 from wayside.adapters.waiting import Backoff, retry_after
 from wayside.clock import SYSTEM, Clock
@@ -45,22 +44,19 @@ class Unmarked:
             first = first and not piece
 
 
-class EventsRunner:
+class EventsRunner(Threaded):
     """A stream of events at work, in a thread of its own."""
 
     def __init__(
         self, source: EventStream, intake: Intake, time: str, *, clock: Clock = SYSTEM, holding: Holding | None = None
     ) -> None:
+        super().__init__()
         self._source = source
         self._intake = intake
         self._clock = clock
         self._entities = Entities(source.identity, time, source.removed)
         self._chance = random.Random()
-        self._tally = Tally()
         self._handing = Handing(intake, self._tally, holding)
-        self._state: State = "stopped"
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._client: httpx2.Client | None = None
         self._response: httpx2.Response | None = None
         self._last_id = ""
@@ -72,24 +68,11 @@ class EventsRunner:
         if self._thread is not None:
             return
         self._client = client(self._source.headers, Limits(CONNECT, self._source.silence))
-        self._stopping.clear()
-        self._state = "reconnecting"
-        self._thread = threading.Thread(target=self._run, name=f"events {self._intake.feed}", daemon=True)
-        self._thread.start()
+        self._begin(f"events {self._intake.feed}", self._run, "reconnecting")
 
-    def stop(self) -> None:
-        """Leave, and return when nothing more will be handed over."""
-        self._stopping.set()
-        if self._thread is not None:
-            if self._response is not None:
-                hang_up(self._response)
-            self._thread.join()
-            self._thread = None
-        self._state = "stopped"
-
-    def status(self) -> SourceStatus:
-        """The counts so far; `reconnecting` while the server cannot be heard."""
-        return self._tally.status(self._state)
+    def _interrupt(self) -> None:
+        if self._response is not None:
+            hang_up(self._response)
 
     def _run(self) -> None:
         assert self._client is not None

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 from wayside.adapters.entities import Entities, Moves, ids_of
 from wayside.adapters.holding import Holding
 from wayside.adapters.running import Tally
 from wayside.errors import OverloadedError
 from wayside.ports import Intake
+from wayside.values import Receipt
+
+
+def admitted(submit: Callable[[], Future[Receipt]], stopping: threading.Event) -> Future[Receipt] | None:
+    """What `submit` promises; while the door is overloaded, wait, so that the source waits too.
+
+    Null when it was stopped before the door took anything.
+    """
+    while not stopping.is_set():
+        try:
+            return submit()
+        except OverloadedError as error:
+            stopping.wait(error.retry_after / 20)
+    return None
 
 
 class Handing:
@@ -40,11 +55,9 @@ class Handing:
             self._holding.came(self._moves.came)
             self._moves.came.clear()
         while self._waiting and not stopping.is_set():
-            try:
-                future = self._intake.submit(self._waiting, ids=ids_of(self._waiting))
-            except OverloadedError as error:
-                stopping.wait(error.retry_after / 20)
-                continue
+            future = admitted(lambda: self._intake.submit(self._waiting, ids=ids_of(self._waiting)), stopping)
+            if future is None:
+                break
             self._tally.handed(len(self._waiting), future)
             future.result()
             self._waiting = []

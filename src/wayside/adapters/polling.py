@@ -7,8 +7,8 @@ nothing: the last good state stays, the source counts as stale, and it is asked 
 from __future__ import annotations
 
 import random
-import threading
 from datetime import datetime
+from functools import partial
 
 import httpx2
 
@@ -16,7 +16,7 @@ from wayside.adapters.entities import Change, Entities, UnusableBodyError, encod
 from wayside.adapters.fetching import Fetcher, Limits, RefusedError
 from wayside.adapters.handing import Handing
 from wayside.adapters.holding import Holding
-from wayside.adapters.running import SourceStatus, State, Tally
+from wayside.adapters.running import Threaded
 from wayside.adapters.sources import Polling
 from wayside.adapters.waiting import Backoff
 from wayside.clock import SYSTEM, Clock
@@ -58,23 +58,20 @@ class Documents:
             raise UnusableBodyError("The document cannot be read.", why=why) from error
 
 
-class PollingRunner:
+class PollingRunner(Threaded):
     """A source that is polled, in a thread of its own; never more than one request at a time."""
 
     def __init__(
         self, source: Polling, intake: Intake, time: str, *, clock: Clock = SYSTEM, holding: Holding | None = None
     ) -> None:
+        super().__init__()
         self._source = source
         self._intake = intake
         self._clock = clock
         self._documents = Documents(source, time)
         self._backoff = Backoff(*source.back_off)
         self._chance = random.Random()
-        self._tally = Tally()
         self._handing = Handing(intake, self._tally, holding)
-        self._state: State = "stopped"
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self.good_at: datetime | None = None
         """When the last good document was received."""
 
@@ -84,23 +81,7 @@ class PollingRunner:
             return
         limits = Limits(*self._source.timeouts, self._source.largest)
         fetcher = Fetcher(self._source.url, self._source.headers, limits, self._clock)
-        self._stopping.clear()
-        self._state = "running"
-        name = f"polling {self._intake.feed}"
-        self._thread = threading.Thread(target=self._run, args=(fetcher,), name=name, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ask no more, and return when nothing more will be handed over."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        self._state = "stopped"
-
-    def status(self) -> SourceStatus:
-        """The counts so far; `stale` while what is known is not what the source holds now."""
-        return self._tally.status(self._state)
+        self._begin(f"polling {self._intake.feed}", partial(self._run, fetcher))
 
     def _run(self, fetcher: Fetcher) -> None:
         failures = 0

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from wayside.adapters.handing import admitted
 from wayside.adapters.merging import Pace, Parcel, merged, named, timed
 from wayside.adapters.progress import Progress, Silent
 from wayside.adapters.reading import chunks, fingerprint, regular
@@ -21,7 +22,7 @@ from wayside.adapters.running import SourceStatus, State, Tally
 from wayside.adapters.sources import AS_FAST_AS_POSSIBLE, Files, Speed
 from wayside.clock import SYSTEM, Clock
 from wayside.domain import Feed
-from wayside.errors import ConfigError, OverloadedError
+from wayside.errors import ConfigError
 from wayside.ports import Intake
 from wayside.values import Receipt
 
@@ -120,19 +121,18 @@ class FileReplay:
 
     def _hand_over(self, parcel: Parcel) -> None:
         content = parcel.content
-        while not self._stopping.is_set():
-            try:
-                if isinstance(content, pl.DataFrame):
-                    future = self._intake.submit_frame(content, ids=parcel.ids)
-                else:
-                    future = self._intake.submit(content, ids=parcel.ids)
-            except OverloadedError as error:
-                self._stopping.wait(error.retry_after / 20)
-                continue
-            self._tally.handed(len(parcel), future)
-            self._flying.append(future)
-            self._settle(AHEAD)
+
+        def submit() -> Future[Receipt]:
+            if isinstance(content, pl.DataFrame):
+                return self._intake.submit_frame(content, ids=parcel.ids)
+            return self._intake.submit(content, ids=parcel.ids)
+
+        future = admitted(submit, self._stopping)
+        if future is None:
             return
+        self._tally.handed(len(parcel), future)
+        self._flying.append(future)
+        self._settle(AHEAD)
 
     def _settle(self, most: int) -> None:
         """Wait until at most so many hand-overs are without a receipt. Raises what the log raised."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -34,6 +35,39 @@ class Runner(Protocol):
         """Stop, and return when nothing more will be handed over."""
 
     def status(self) -> SourceStatus: ...
+
+
+class Threaded:
+    """A runner with a thread of its own, which has ended when `stop` returns; what its kinds have in common."""
+
+    def __init__(self) -> None:
+        self._tally = Tally()
+        self._state: State = "stopped"
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def stop(self) -> None:
+        """Ask no more, and return when nothing more will be handed over."""
+        self._stopping.set()
+        if self._thread is not None:
+            self._interrupt()
+            self._thread.join()
+            self._thread = None
+        self._state = "stopped"
+
+    def status(self) -> SourceStatus:
+        """The counts so far, and whether what is known is what the source holds now."""
+        return self._tally.status(self._state)
+
+    def _begin(self, name: str, run: Callable[[], None], state: State = "running") -> None:
+        """Run in a thread."""
+        self._stopping.clear()
+        self._state = state
+        self._thread = threading.Thread(target=run, name=name, daemon=True)
+        self._thread.start()
+
+    def _interrupt(self) -> None:
+        """End what the thread may wait for longer than `_stopping`; most wait for nothing else."""
 
 
 class Tally:

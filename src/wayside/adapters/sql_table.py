@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import json
 import random
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from wayside.adapters.databases import Database, opened, resolved
 from wayside.adapters.entities import encode
-from wayside.adapters.running import SourceStatus, State, Tally
+from wayside.adapters.handing import admitted
+from wayside.adapters.running import Threaded
 from wayside.adapters.sources import SqlTable
 from wayside.adapters.waiting import Backoff
 from wayside.clock import SYSTEM, Clock
-from wayside.errors import CorruptDataError, OverloadedError, WaysideError
+from wayside.errors import CorruptDataError, WaysideError
 from wayside.files import REAL, FileSystem, read_whole, replace_whole
 from wayside.ports import Intake
 from wayside.record import Record
@@ -48,7 +49,7 @@ class Reached:
         self.seen = {id for id in self.seen.union(ids) if id > floor}
 
 
-class SqlTableRunner:
+class SqlTableRunner(Threaded):
     """A table that is read, in a thread of its own."""
 
     def __init__(
@@ -61,6 +62,7 @@ class SqlTableRunner:
         clock: Clock = SYSTEM,
         files: FileSystem = REAL,
     ) -> None:  # fmt: skip
+        super().__init__()
         self._source = source
         self._wire = wire
         self._intake = intake
@@ -69,10 +71,6 @@ class SqlTableRunner:
         self._files = files
         self._backoff = Backoff(*source.back_off)
         self._chance = random.Random()
-        self._tally = Tally()
-        self._state: State = "stopped"
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
         self._reached = Reached()
         self.good_at: datetime | None = None
         """When the table was last read to its end."""
@@ -87,23 +85,7 @@ class SqlTableRunner:
             return
         url = resolved(self._source.url)
         self._reached = self.remembered()
-        self._stopping.clear()
-        self._state = "running"
-        name = f"sql table {self._intake.feed}"
-        self._thread = threading.Thread(target=self._run, args=(url,), name=name, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Read no more, and return when nothing more will be handed over."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
-            self._thread = None
-        self._state = "stopped"
-
-    def status(self) -> SourceStatus:
-        """The counts so far; `stale` while the table cannot be read."""
-        return self._tally.status(self._state)
+        self._begin(f"sql table {self._intake.feed}", partial(self._run, url))
 
     def _run(self, url: str) -> None:
         failures = 0
@@ -150,16 +132,12 @@ class SqlTableRunner:
     def _hand_over(self, lines: list[bytes], ids: list[int]) -> bool:
         """Wait until they are durable; false when it was stopped before they could be handed over."""
         names = [f"{self._intake.feed}/{id}" for id in ids]
-        while not self._stopping.is_set():
-            try:
-                future = self._intake.submit(lines, ids=names)
-            except OverloadedError as error:
-                self._stopping.wait(error.retry_after / 20)
-                continue
-            self._tally.handed(len(lines), future)
-            future.result()
-            return True
-        return False
+        future = admitted(lambda: self._intake.submit(lines, ids=names), self._stopping)
+        if future is None:
+            return False
+        self._tally.handed(len(lines), future)
+        future.result()
+        return True
 
     def _check(self, columns: Sequence[str]) -> None:
         """The table has what the record needs. Raises WaysideError."""
