@@ -93,6 +93,11 @@ def newest(rows: pl.DataFrame, keys: Sequence[str], time: str, offset: str) -> p
     return rows[winners[winners >= 0]]
 
 
+def without_nulls(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The rows that have something in all of these columns; Polars is asked only where a row has not."""
+    return rows.drop_nulls(columns) if any(rows[name].null_count() for name in columns) else rows
+
+
 def numbered(rows: pl.DataFrame, keys: Sequence[str]) -> Cells | None:
     """The cells of rows, or null for keys that cannot be numbered, and for no rows."""
     simple = (pl.String, pl.Boolean, pl.Date, pl.Datetime)

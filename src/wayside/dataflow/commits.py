@@ -9,7 +9,7 @@ import structlog
 
 from wayside.dataflow.steps import Effects
 from wayside.domain import Plan
-from wayside.grouping import newest
+from wayside.grouping import newest, without_nulls
 from wayside.ports import HotStore
 from wayside.values import Checkpoint, Commit
 
@@ -59,7 +59,5 @@ class Listeners:
     def newest_of(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
         """The newest row per key among rows of a table."""
         spec = self.plan.tables[table].spec
-        needed = [*spec.key, spec.time]
-        placed = frame.drop_nulls(needed) if any(frame[name].null_count() for name in needed) else frame
-        found = newest(placed, spec.key, spec.time, "_offset")
+        found = newest(without_nulls(frame, [*spec.key, spec.time]), spec.key, spec.time, "_offset")
         return found[[name for name in found.columns if name != "_offset"]]

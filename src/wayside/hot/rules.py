@@ -61,7 +61,7 @@ def newest(spec: TableSpec, rows: pl.DataFrame) -> pl.DataFrame:
     """
     rows = conform(rows, stored_schema(spec), where=f"table {spec.name!r}")
     needed = [*spec.key, spec.time]
-    placed = rows.drop_nulls(needed) if any(rows[name].null_count() for name in needed) else rows
+    placed = grouping.without_nulls(rows, needed)
     if placed.height < rows.height:
         log.warning(
             "Table %s: %d row(s) with a null in %s cannot be placed and are left out.",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
@@ -18,11 +18,11 @@ import polars as pl
 
 from wayside.record.base import Record
 from wayside.record.fields import FieldSpec
-from wayside.record.rules import AHEAD, EARLIEST, FIRST_MICRO, LAST_MICRO, Rule, field_rules, first_broken, text_bounds
+from wayside.record.rules import AHEAD, Rule, field_rules, first_broken, text_bounds
+from wayside.record.times import EPOCH, FIRST_MICRO, LAST_MICRO, MICROSECOND
 from wayside.values import Rejection
 
 NOTHING: Mapping[str, tuple[int, int]] = MappingProxyType({})
-MICROSECOND = timedelta(microseconds=1)
 FEW = 256
 """Texts of fewer rows than this are looked at one by one: building an expression costs more."""
 
@@ -143,7 +143,7 @@ def dated(column: pl.Series, limit: datetime | None) -> bool:
         return True
     if limit is None:
         return bool(least >= FIRST_MICRO and most <= LAST_MICRO)
-    return bool(least >= 0 and most <= (limit - EARLIEST) // MICROSECOND)
+    return bool(least >= 0 and most <= (limit - EPOCH) // MICROSECOND)
 
 
 def plain(spec: FieldSpec, values: list[str | None], key: bool) -> bool:

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
 
 import polars as pl
 
 from wayside.record.fields import KEY_LENGTH, TEXT_LENGTH, FieldSpec
-from wayside.record.times import FIRST_SECOND, LAST_SECOND
+from wayside.record.times import EPOCH, FIRST_MICRO, LAST_MICRO
 
 CONTROL = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
 AHEAD = timedelta(hours=24)
 FEW = 8
-FIRST_MICRO = FIRST_SECOND * 1_000_000
-LAST_MICRO = (LAST_SECOND + 1) * 1_000_000 - 1
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -126,7 +123,7 @@ def time_rule(name: str, received: datetime) -> Rule:
     """The event time must lie after 1970 and at most a day ahead of the moment of receipt."""
     column = pl.col(name)
     limit = pl.lit(received + AHEAD).cast(pl.Datetime("us", "UTC"))
-    first = pl.lit(EARLIEST).cast(pl.Datetime("us", "UTC"))
+    first = pl.lit(EPOCH).cast(pl.Datetime("us", "UTC"))
     message = f"`{name}` must lie between 1970 and one day after the moment of receipt."
     return Rule(f"{name}.plausible", message, (column >= first) & (column <= limit))
 

@@ -31,6 +31,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 FIRST_SECOND = -62_135_596_800  # 0001-01-01T00:00:00Z: what lies before has no name in most languages
 LAST_SECOND = 253_402_300_799  # 9999-12-31T23:59:59Z: more is milliseconds taken for seconds
+FIRST_MICRO = FIRST_SECOND * 1_000_000
+LAST_MICRO = (LAST_SECOND + 1) * 1_000_000 - 1
 
 
 def common_times(values: Sequence[Any]) -> pl.Series | None:
@@ -84,9 +86,9 @@ def bounded(times: pl.Series) -> pl.Series:
     """The instants of the years 1 to 9999; others become null."""
     micros = times.cast(pl.Int64)
     least, most = micros.min(), micros.max()
-    if least is None or (least >= FIRST_SECOND * 1_000_000 and most < (LAST_SECOND + 1) * 1_000_000):  # type: ignore[operator]  # integers
+    if least is None or (least >= FIRST_MICRO and most <= LAST_MICRO):  # type: ignore[operator]  # integers
         return times
-    inside = micros.is_between(FIRST_SECOND * 1_000_000, (LAST_SECOND + 1) * 1_000_000, closed="left")
+    inside = micros.is_between(FIRST_MICRO, LAST_MICRO)
     return times.to_frame().select_seq(pl.when(inside).then(pl.first())).to_series()
 
 

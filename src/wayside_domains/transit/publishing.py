@@ -15,11 +15,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from wayside.domain import Answer, Endpoint, Queries
-from wayside.errors import MissingExtraError
 from wayside_domains.transit.announcing import alerts
 from wayside_domains.transit.known import Known
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.outgoing import CANCELLED, SKIPPED, Present, trip_updates, vehicle_positions
+from wayside_domains.transit.realtime import feed_message
 
 PERIOD = 5.0
 """Seconds for which what was written is given to everybody who asks."""
@@ -107,15 +107,8 @@ def encoded(feed: dict[str, Any], form: str) -> bytes:
     """A feed as JSON or protobuf. Raises MissingExtraError without the extra `transit`."""
     if form == "json":
         return json.dumps(feed, ensure_ascii=False, separators=(",", ":")).encode()
-    try:
-        from google.transit.gtfs_realtime_pb2 import FeedMessage
-    except ImportError as error:
-        raise MissingExtraError(
-            "GTFS-Realtime needs protobuf.",
-            why=str(error),
-            next="pip install 'wayside[transit]', or ask for the same as .json.",
-        ) from error
-    return bytes(FeedMessage(**feed).SerializeToString())
+    message = feed_message(instead=", or ask for the same as .json.")
+    return bytes(message(**feed).SerializeToString())
 
 
 def feeds_of(networks: Networks, tables: Tables) -> list[Endpoint]:

@@ -21,17 +21,23 @@ STATUS_NUMBERS = ("INCOMING_AT", "STOPPED_AT", "IN_TRANSIT_TO")
 VERSIONS = ("1.0", "2.0")
 
 
-def protobuf(body: bytes) -> dict[str, Any]:
-    """A feed message as plain values; enumerations by name. Raises UnusableBodyError."""
+def feed_message(*, instead: str = "") -> Any:
+    """The class of a whole feed. Raises MissingExtraError without the extra `transit`; `instead`: what else helps."""
     try:
-        from google.protobuf.json_format import MessageToDict
-        from google.protobuf.message import DecodeError
         from google.transit.gtfs_realtime_pb2 import FeedMessage
     except ImportError as error:
         raise MissingExtraError(
-            "GTFS-Realtime needs protobuf.", next="pip install 'wayside[transit]'", why=str(error)
+            "GTFS-Realtime needs protobuf.", next=f"pip install 'wayside[transit]'{instead}", why=str(error)
         ) from error
-    message = FeedMessage()
+    return FeedMessage
+
+
+def protobuf(body: bytes) -> dict[str, Any]:
+    """A feed message as plain values; enumerations by name. Raises UnusableBodyError."""
+    message = feed_message()()
+    from google.protobuf.json_format import MessageToDict
+    from google.protobuf.message import DecodeError
+
     try:
         message.ParseFromString(body)
     except DecodeError as error:
