@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import functools
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeVar
 
+import msgspec
 import pyarrow as pa
 from starlette.types import Receive
 
 from wayside.server.limits import MIB, Limits
 from wayside.server.problems import ProblemError
 
+T = TypeVar("T")
 ENCODINGS = ("gzip", "zstd")
 STEP = 256 * 1024
 LARGE = 64 * 1024
@@ -197,3 +200,18 @@ async def read(receive: Receive, headers: Mapping[bytes, bytes], budget: Budget,
     if len(body) > limits.body_single and not lines and body.lstrip()[:1] != b"[":
         raise too_large(limits.body_single, what="record")
     return body
+
+
+def decoded(decode: Callable[[bytes], T], raw: bytes, *, why: str = "", next: str = "") -> T:
+    """A body of JSON as what `decode` makes of it, which is msgspec's. Raises ProblemError.
+
+    400 for broken JSON, 422 for a wrong shape, with what would be right as `why` or `next`.
+    """
+    try:
+        return decode(raw)
+    except msgspec.ValidationError as error:
+        raise ProblemError(422, f"{error}.", where="body", why=why, next=next) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ProblemError(400, f"The body is not valid JSON: {str(error)[:200]}.", where="body") from error
+    except RecursionError as error:
+        raise ProblemError(400, "The body is nested too deeply.", where="body") from error

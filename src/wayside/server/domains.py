@@ -57,7 +57,7 @@ def handler(context: Context, queries: LiveQueries, endpoint: Endpoint, *, rows:
             if content_lines(headers.get(b"content-type")):
                 raise unsupported("application/json")
             raw = await bodies.read(request.receive, headers, context.budget, lines=False)
-            body = decoded(decode, raw)
+            body = bodies.decoded(decode, raw, next="See /docs for what is expected.")
 
         def ask() -> Response:
             return shown(endpoint.handler(queries, body, given), endpoint, request.headers, format)
@@ -99,18 +99,6 @@ def parameters(request: Request, endpoint: Endpoint, *, rows: bool = False) -> d
             raise ProblemError(422, f"The parameter `{name}` is given twice.", where=f"query parameter {name}")
         given[name] = checked(name, text)
     return given
-
-
-def decoded(decode: Any, raw: bytes) -> Any:
-    """The body as the endpoint's type. Raises ProblemError: 400 for broken JSON, 422 for a wrong shape."""
-    try:
-        return decode(raw)
-    except msgspec.ValidationError as error:
-        raise ProblemError(422, f"{error}.", where="body", next="See /docs for what is expected.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ProblemError(400, f"The body is not valid JSON: {error}.", where="body") from error
-    except RecursionError as error:
-        raise ProblemError(400, "The body is nested too deeply.", where="body") from error
 
 
 def written(answer: Answer) -> Response:

@@ -66,12 +66,7 @@ def operations(context: Context) -> Operations:
 
 def decoded(raw: bytes) -> Again:
     """The wish. Raises ProblemError: 400 for broken JSON, 422 for a wrong shape."""
-    try:
-        asked = msgspec.json.decode(raw, type=Again)
-    except msgspec.ValidationError as error:
-        raise ProblemError(422, f"{error}.", where="body", why="Required: `ids` or `rule`.") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProblemError(400, f"The body is not valid JSON: {str(error)[:200]}.", where="body") from error
+    asked = bodies.decoded(msgspec.json.Decoder(Again).decode, raw, why="Required: `ids` or `rule`.")
     if (asked.ids is None) == (asked.rule is None):
         raise ProblemError(422, "Give either `ids` or `rule`.", where="body")
     if asked.ids is not None and not 1 <= len(asked.ids) <= MOST:

@@ -80,13 +80,8 @@ JSON = {"content-type": "application/json"}
 
 def decoded(raw: bytes) -> Change:
     """The wish. Raises ProblemError: 400 for broken JSON, 422 for a wrong shape."""
-    try:
-        asked = msgspec.json.decode(raw, type=Change)
-    except msgspec.ValidationError as error:
-        why = "Required: `retention` with `age_seconds`, `bytes` or both; null is without end."
-        raise ProblemError(422, f"{error}.", where="body", why=why) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProblemError(400, f"The body is not valid JSON: {str(error)[:200]}.", where="body") from error
+    why = "Required: `retention` with `age_seconds`, `bytes` or both; null is without end."
+    asked = bodies.decoded(msgspec.json.Decoder(Change).decode, raw, why=why)
     if asked.retention == Retention():
         raise ProblemError(422, "Nothing is to be changed.", where="body", next="Give `age_seconds` or `bytes`.")
     return asked
