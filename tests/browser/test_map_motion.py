@@ -45,11 +45,11 @@ def test_things_move_smoothly_along_their_line(browser: Browser, city: City) -> 
 
 
 def test_silence_moves_nothing_beyond_the_horizon(browser: Browser) -> None:
-    with moving_city(8, stale="9s", dead="24s", horizon="6s") as quiet, opened(browser, "about:blank") as watched:
+    with moving_city(16, stale="9s", dead="24s", horizon="6s") as quiet, opened(browser, "about:blank") as watched:
         page = watched.page
         thing = watch_closely(page, quiet)
         quiet.hush()
-        last = next(row for row in fixes(quiet.routes, 8, datetime.now(UTC)) if row["thing_id"] == thing)
+        last = next(row for row in fixes(quiet.routes, quiet.things, datetime.now(UTC)) if row["thing_id"] == thing)
         notice = page.locator("article .notice")
         expect(notice).to_contain_text("No word for", timeout=20_000)
         page.wait_for_timeout(2_000)
