@@ -50,8 +50,9 @@ demo: setup-run
 cluster: setup
 	@exec $(BIN)/python scripts/cluster $(ARGS)
 
+# Two workers: one for the tests that start servers and browsers, one for all others (see tests/conftest.py).
 test: setup
-	@exec $(BIN)/pytest $(ARGS)
+	@exec $(BIN)/pytest $(or $(ARGS),-n 2 --dist loadgroup)
 
 bench: setup
 	@exec $(BIN)/python -m bench $(ARGS)

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -104,6 +104,8 @@ class Selection:
 
 
 SELECTION = pytest.StashKey[Selection]()
+MET = "tests met, by tier"
+"""Under this name a worker of pytest-xdist tells how many tests of each tier it has seen."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -140,9 +142,19 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         kept.append(item)
         for tier in sorted(tiers & selection.missing.keys()):
             item.add_marker(pytest.mark.skip(reason=f"tier {tier}: {selection.missing[tier]}"))
+        # With several workers (-n), tests that start servers and browsers go one after the other, beside all others.
+        item.add_marker(pytest.mark.xdist_group("heavy" if tiers else item.location[0]))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept
+    if hasattr(config, "workeroutput"):
+        config.workeroutput[MET] = dict(selection.met)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """The run that hands tests to workers has collected none itself: each worker has met them all."""
+    node.config.stash[SELECTION].met.update(Counter(node.workeroutput.get(MET, {})) - node.config.stash[SELECTION].met)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
