@@ -106,6 +106,9 @@ class Settings(BaseSettings):
     kafka_values: Literal["json", "avro"] = Field(
         "json", description="What records are on Kafka: JSON, or Avro with a schema registry. Both are always read."
     )
+    kafka_topic_values: dict[str, Literal["json", "avro"]] = Field(
+        {}, description="The same for single topics, as a table from their names to `json` or `avro`."
+    )
     kafka_registry: str = Field(
         "",
         description="Address of the schema registry for `kafka_values`; Wayside's own, in the same Kafka, when empty.",

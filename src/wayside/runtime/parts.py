@@ -52,12 +52,6 @@ def check(settings: Settings) -> None:
             where="engine",
             next="Say --profile cluster and set WAYSIDE_KAFKA_SERVERS, or leave the embedded engine.",
         )
-    if settings.engine == "spark" and settings.kafka_values == "avro":
-        raise ConfigError(
-            "Spark's tasks read records in JSON.",
-            where="kafka_values",
-            next="Leave kafka_values at json, or let the embedded engine run the plan.",
-        )
     if settings.profile == "embedded":
         named = [name for name in ("kafka_servers", "postgres_dsn") if getattr(settings, name)]
         if named and (named != ["postgres_dsn"] or settings.postgres_dsn.get_secret_value()):
@@ -100,13 +94,25 @@ def broker_of(settings: Settings, folder: Folder, clock: Clock = SYSTEM, plan: P
     from wayside.runtime.schemas import schemas_of
 
     records = {name: topic.record for name, topic in plan.topics.items()} if plan is not None else {}
+    unknown = sorted(settings.kafka_topic_values.keys() - records.keys()) if plan is not None else []
+    if unknown:
+        raise ConfigError(
+            f"No domain declares the topic {unknown[0]!r}.",
+            where="kafka_topic_values",
+            why=f"Topics: {', '.join(records)}.",
+        )
     return KafkaBroker(
         settings.kafka_servers,
         config=settings.kafka_config,
         prefix=settings.kafka_prefix,
         clock=clock,
         stop_within=settings.stop_within.total_seconds(),
-        values=lambda log: Values(settings.kafka_values, records, schemas_of(settings.kafka_registry, log, clock)),
+        values=lambda log: Values(
+            settings.kafka_values,
+            records,
+            schemas_of(settings.kafka_registry, log, clock),
+            settings.kafka_topic_values,
+        ),
     )
 
 
@@ -159,6 +165,7 @@ def spark_engine(settings: Settings, plan: Plan, broker: Broker, store: HotStore
     """Spark in front of the same Kafka. Raises MissingExtraError."""
     from wayside.broker.kafka.catalog import kafka_name
     from wayside.dataflow.spark import KafkaSource, SparkEngine, session
+    from wayside.runtime.schemas import schemas_of
 
     names = {topic: kafka_name(settings.kafka_prefix, topic) for topic in plan.topics}
     jars = [Path(jar) for jar in settings.spark_jars]
@@ -169,6 +176,7 @@ def spark_engine(settings: Settings, plan: Plan, broker: Broker, store: HotStore
         source=KafkaSource(settings.kafka_servers, names=names),
         sessions=lambda: session(settings.spark_master, jars=jars, options=settings.spark_config),
         checkpoints=settings.data_dir / "spark",
+        schema_of=schemas_of(settings.kafka_registry, broker, clock).schema,
         clock=clock,
     )
 

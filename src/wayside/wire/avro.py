@@ -17,7 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
-from wayside.errors import WaysideError
+from wayside.errors import OverloadedError, UnavailableError, WaysideError
 from wayside.record import Record
 from wayside.record.fields import FieldSpec
 from wayside.specs import TIME
@@ -113,6 +113,11 @@ def unframed(message: bytes) -> tuple[int, bytes]:
     return HEADER.unpack_from(message)[1], message[HEADER.size :]
 
 
+def is_framed(message: bytes | None) -> bool:
+    """Whether a value claims to be in the wire format; no JSON begins like that."""
+    return message is not None and message[:1] == b"\x00"
+
+
 @functools.lru_cache(maxsize=128)
 def physical(text: str) -> Any:
     """The schema for the encoder, without logical types: the encoding is the same, and integers stay exact."""
@@ -182,7 +187,8 @@ def decode(
 ) -> Decoded:
     """Messages as rows of a record, by Avro's resolution from each message's own schema to the record's.
 
-    `schema_of` gives the text of a schema by its id, and raises WaysideError for one that does not exist.
+    `schema_of` gives the text of a schema by its id, and raises WaysideError for one that does not exist. When it
+    cannot say so, because the registry is away, its UnavailableError or OverloadedError is raised: that is no verdict.
     """
     wanted = wanted if wanted is not None else value_schema(record)
     rows: list[Any] = []
@@ -196,6 +202,8 @@ def decode(
                 if row.get(name) is not None:
                     row[name] *= factor
             rows.append(row)
+        except (UnavailableError, OverloadedError):
+            raise
         except WaysideError as error:
             refused[number] = error.what
     schema = {name: pl.Int64() if dtype == TIME else dtype for name, dtype in record.schema().items()}

@@ -7,21 +7,27 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from wayside.errors import OverloadedError, WaysideError
+from wayside.errors import OverloadedError, UnavailableError, WaysideError
 
 if TYPE_CHECKING:
     import httpx2
 
 MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 ANSWERED = (200, 201)
+REFUSED = (400, 404, 409, 422)
+"""Statuses that say something about the schema; any other says something about the registry."""
 
 
 class RegistryError(WaysideError):
-    """The registry refused, or could not be reached; `code` is its own number for the reason, or 0."""
+    """The registry refused; `code` is its own number for the reason, or 0."""
 
     def __init__(self, what: str, *, code: int = 0, where: str = "", why: str = "", next: str = "") -> None:
         super().__init__(what, where=where, why=why, next=next)
         self.code = code
+
+
+class RegistryAwayError(RegistryError, UnavailableError):
+    """The registry gave no verdict: it could not be reached, or has a fault of its own. The caller may try again."""
 
 
 class RegistryClient:
@@ -46,7 +52,7 @@ class RegistryClient:
     def register(self, subject: str, text: str) -> int:
         """The id of a schema, which becomes the newest of its subject unless it is there already.
 
-        Raises RegistryError: with the code 409 when it cannot follow the subject's earlier ones.
+        Raises RegistryError, with the code 409 when it cannot follow the subject's earlier ones, RegistryAwayError.
         """
         known = self._ids.get((subject, text))
         if known is not None:
@@ -57,7 +63,9 @@ class RegistryClient:
         return found
 
     def schema(self, schema_id: int) -> str:
-        """The text of a schema. Raises RegistryError: with the code 40403 when there is none of this id."""
+        """The text of a schema. Raises RegistryError, with the code 40403 when there is none of this id, and
+        RegistryAwayError.
+        """
         known = self._texts.get(schema_id)
         if known is None:
             known = self._texts[schema_id] = str(self._ask("GET", f"/schemas/ids/{schema_id}")["schema"])
@@ -82,7 +90,7 @@ class RegistryClient:
             answer = client.request(method, self.url + path, json=body, headers=headers)
             found = answer.json()
         except (httpx2.HTTPError, ValueError) as error:
-            raise RegistryError(
+            raise RegistryAwayError(
                 "The schema registry gave no answer that can be read.",
                 where=self.url + path,
                 why=f"{type(error).__name__}: {error}",
@@ -93,5 +101,6 @@ class RegistryClient:
         if answer.status_code not in ANSWERED:
             reason = found if isinstance(found, dict) else {}
             what = str(reason.get("message", f"The schema registry answered {answer.status_code}."))
-            raise RegistryError(what, code=int(reason.get("error_code", 0)), where=self.url + path)
+            kind = RegistryError if answer.status_code in REFUSED else RegistryAwayError
+            raise kind(what, code=int(reason.get("error_code", 0)), where=self.url + path)
         return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
 import polars as pl
@@ -11,12 +12,15 @@ import pytest
 pytest.importorskip("confluent_kafka", reason="the extra 'kafka' is not installed")
 
 from wayside.broker.kafka.values import PLAIN, Values
-from wayside.errors import ConfigError, WaysideError
+from wayside.domain import Domain, Plan, Topic
+from wayside.errors import ConfigError, UnavailableError, WaysideError
 from wayside.record import Record, field
-from wayside.runtime.parts import check
+from wayside.runtime.folder import Folder
+from wayside.runtime.parts import broker_of
 from wayside.settings import Settings
 from wayside.wire.avro import framed
 from wayside.wire.nodes import AvroError
+from wayside.wire.registry import RegistryAwayError
 
 
 class Reading(Record, key="thing", time="at"):
@@ -103,8 +107,32 @@ def test_a_registry_that_refuses_is_told_before_rows_are_queued() -> None:
         Values("avro", {"readings": Reading}, Refusing()).prepare("readings")
 
 
-def test_spark_is_refused_with_them() -> None:
-    chosen = {"profile": "cluster", "postgres_dsn": "postgresql://x", "kafka_servers": "k:1", "kafka_values": "avro"}
-    check(Settings(**chosen))
-    with pytest.raises(ConfigError, match="JSON"):
-        check(Settings(**chosen, engine="spark"))
+def test_a_registry_that_is_away_makes_nothing_unreadable() -> None:
+    """It is no verdict: the rows would be left out for good."""
+
+    class Away(Known):
+        def schema(self, schema_id: int) -> str:
+            raise RegistryAwayError("The schema registry gave no answer that can be read.")
+
+    avro, _ = pair()
+    values = avro.encode("readings", FRAME)
+    with pytest.raises(UnavailableError, match="no answer"):
+        Values("json", {"readings": Reading}, Away()).decode("readings", values, SCHEMA)
+
+
+def test_a_topic_may_differ_from_the_others() -> None:
+    records = {"readings": Reading, "others": Reading}
+    for format, by_topic in (("json", {"readings": "avro"}), ("avro", {"others": "json"})):
+        made = Values(format, records, Known(), by_topic)  # type: ignore[arg-type]  # literals
+        for topic in records:
+            made.prepare(topic)
+        assert made.encode("readings", FRAME)[0][:1] == b"\x00"
+        assert made.encode("others", FRAME)[0][:1] == b"{"
+
+
+def test_a_topic_that_nobody_declares_is_refused(tmp_path: Path) -> None:
+    plan = Plan.of([Domain("test", "Test", [Topic("readings", Reading)])])
+    chosen = {"profile": "cluster", "postgres_dsn": "postgresql://x", "kafka_servers": "127.0.0.1:1"}
+    settings = Settings(**chosen, kafka_topic_values={"readings": "avro", "reading": "avro"})
+    with pytest.raises(ConfigError, match="'reading'"):
+        broker_of(settings, Folder(tmp_path), plan=plan)

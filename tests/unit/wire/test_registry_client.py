@@ -8,7 +8,8 @@ import pytest
 
 from cluster.process import free_port
 from server_site import Site
-from wayside.wire.registry import RegistryClient, RegistryError
+from wayside.errors import UnavailableError
+from wayside.wire.registry import RegistryAwayError, RegistryClient, RegistryError
 
 ONE = '{"type":"record","name":"A","fields":[{"name":"x","type":"int"}]}'
 OTHER = ONE.replace('"int"', '"string"')
@@ -38,6 +39,7 @@ def test_refusals_carry_their_code(client: RegistryClient) -> None:
 
 def test_a_registry_that_is_not_there() -> None:
     client = RegistryClient(f"http://127.0.0.1:{free_port()}", timeout=2)
-    with client, pytest.raises(RegistryError, match="no answer") as caught:
+    with client, pytest.raises(RegistryAwayError, match="no answer") as caught:
         client.schema(1)
     assert caught.value.next
+    assert isinstance(caught.value, UnavailableError)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, Protocol
 
 import polars as pl
@@ -25,10 +26,16 @@ class Schemas(Protocol):
 
 
 class Values:
-    """Values of the topics in `records`; those of all other topics are JSON."""
+    """Values of the topics in `records`; those of all other topics are JSON. `by_topic` goes before `format`."""
 
-    def __init__(self, format: Format, records: Mapping[str, type[Record]], schemas: Schemas) -> None:
-        self._writes = records if format == "avro" else {}
+    def __init__(
+        self,
+        format: Format,
+        records: Mapping[str, type[Record]],
+        schemas: Schemas,
+        by_topic: Mapping[str, Format] = MappingProxyType({}),
+    ) -> None:
+        self._writes = {topic for topic in records if by_topic.get(topic, format) == "avro"}
         self._records = records
         self._schemas = schemas
         self._texts: dict[str, str] = {}
@@ -46,8 +53,11 @@ class Values:
         return avro.encode(frame, self._text(topic), self._ids[topic])
 
     def decode(self, topic: str, values: Sequence[bytes | None], schema: pl.Schema) -> json.Decoded:
-        """The rows of these values in their order; what is neither a record in JSON nor in Avro is undecodable."""
-        framed = [number for number, value in enumerate(values) if value is not None and value[:1] == b"\x00"]
+        """The rows of these values in their order; what is neither a record in JSON nor in Avro is undecodable.
+
+        Raises UnavailableError, OverloadedError when the registry is away: nothing is left out because of that.
+        """
+        framed = [number for number, value in enumerate(values) if avro.is_framed(value)]
         if not framed or topic not in self._records:
             return json.decode(values, schema)
         found = avro.decode(

@@ -16,6 +16,7 @@ import structlog
 from wayside import metrics
 from wayside.clock import SYSTEM, Clock
 from wayside.dataflow.commits import Listener
+from wayside.dataflow.spark.avro import Schemas, no_registry
 from wayside.dataflow.spark.ledger import Ledger
 from wayside.dataflow.spark.refusals import check
 from wayside.dataflow.spark.shipping import pickled
@@ -50,6 +51,7 @@ class SparkEngine:
         source: Source,
         sessions: Callable[[], Any],
         checkpoints: Path,
+        schema_of: Callable[[int], str] = no_registry,
         clock: Clock = SYSTEM,
         group: str = "engine",
     ) -> None:
@@ -59,6 +61,7 @@ class SparkEngine:
         self.stages = stages(plan)
         self.ledger = Ledger(plan, broker, store, clock=clock, group=group)
         self.content = pickled(plan)
+        self.schemas = Schemas(schema_of)
         self.lock = threading.RLock()
         self.stopping = threading.Event()
         self.thread: threading.Thread | None = None
@@ -217,11 +220,11 @@ class SparkEngine:
     def _runner(self, messages: Any) -> Iterator[Runner]:
         """Runs jobs over messages; those of several stages are kept, so that Kafka is read once."""
         if len(self.stages) == 1:
-            yield lambda job, _: pieces_of(messages, job, None)
+            yield lambda job, _: self.schemas.complete(job, lambda each: pieces_of(messages, each, None))
             return
         held = messages.persist()
         try:
-            yield lambda job, topics: pieces_of(held, job, topics)
+            yield lambda job, topics: self.schemas.complete(job, lambda each: pieces_of(held, each, topics))
         finally:
             held.unpersist()
 

@@ -18,8 +18,9 @@ from wayside.dataflow.graph import Graph, marked
 from wayside.dataflow.previous import load_memory, saved_memories
 from wayside.dataflow.refusing import raw_lines, refusal_ids
 from wayside.dataflow.rows import Rows
+from wayside.dataflow.spark.avro import NO_SCHEMAS
 from wayside.dataflow.spark.decoding import Messages, TopicDecoder
-from wayside.dataflow.spark.pieces import IDS, KEPT, LATE, PARTIALS, REFUSED, TABLE, VERSIONS, Piece, Pieces
+from wayside.dataflow.spark.pieces import IDS, KEPT, LATE, PARTIALS, REFUSED, SCHEMAS, TABLE, VERSIONS, Piece, Pieces
 from wayside.dataflow.spark.repeats import Repeats
 from wayside.dataflow.steps import WindowStep, unpacked
 from wayside.domain import Plan, Table
@@ -47,7 +48,9 @@ class Past:
 class PartitionRun:
     """One partition of a topic in one micro-batch."""
 
-    def __init__(self, plan: Plan, past: Past, topic: str, partition: int) -> None:
+    def __init__(
+        self, plan: Plan, past: Past, topic: str, partition: int, schemas: Mapping[int, str | None] = NO_SCHEMAS
+    ) -> None:
         self.past = past
         self.graph = Graph(plan)
         self.pieces = Pieces(topic, partition)
@@ -66,7 +69,8 @@ class PartitionRun:
         self.candidates: dict[str, list[pl.DataFrame]] = {}
         self.records: dict[str, int] = {}
         self.newest: dict[str, int] = {}
-        self.decoder = TopicDecoder(plan.topics[topic])
+        self.decoder = TopicDecoder(plan.topics[topic], schemas)
+        self.unknown: set[int] = set()
         recent = past.recent.get(self.source)
         horizon = plan.topics[topic].spec.dedup_horizon // timedelta(seconds=1)
         self.repeats = Repeats(horizon, None if recent is None else unpacked(recent))
@@ -81,7 +85,11 @@ class PartitionRun:
             return
         self.position = int(messages.offsets[-1]) + 1
         keep = self.repeats.fresh(messages.ids, messages.appended)
-        judged = self.decoder.decode(messages if keep is None else messages.at(np.flatnonzero(keep)))
+        messages = messages if keep is None else messages.at(np.flatnonzero(keep))
+        self.unknown |= self.decoder.unknown(messages)
+        if self.unknown:  # the driver looks them up and lets all of it run again
+            return
+        judged = self.decoder.decode(messages)
         if judged.refused:
             topic = messages.topic
             ids = [f"{topic}/{self.source}/{offset}/0/{rule}" for offset, rule, _, _ in judged.refused]
@@ -160,7 +168,14 @@ class PartitionRun:
         self.pieces.rows(REFUSED, flow, pl.DataFrame(columns, schema=schema))
 
     def finish(self) -> list[Piece]:
-        """All that the rows change: partial aggregates, newest rows of tables, late and refused rows, progress."""
+        """All that the rows change: partial aggregates, newest rows of tables, late and refused rows, progress.
+
+        Or nothing but the ids of schemas that have to be looked up before.
+        """
+        if self.unknown:
+            self.pieces.made.clear()
+            self.pieces.facts({"ids": sorted(self.unknown)}, SCHEMAS)
+            return self.pieces.made
         for name, step in self.steps.items():
             self.pieces.rows(PARTIALS, name, step.operator.save())
         for name, held in self.candidates.items():

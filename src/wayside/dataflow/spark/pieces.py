@@ -18,6 +18,7 @@ from wayside.dataflow.steps import packed, unpacked
 SCHEMA = "kind string, name string, topic string, partition int, number int, content binary"
 PARTIALS, LATE, TABLE, VERSIONS = "partials", "late", "table", "versions"
 REFUSED, IDS, KEPT, PROGRESS = "refused", "ids", "kept", "progress"
+SCHEMAS = "schemas"
 MAX_ROWS = 200_000
 """Rows of one piece; a piece is one cell of a Spark row and must stay far below 2 GB."""
 
@@ -40,7 +41,7 @@ class Piece:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What a piece of the kind `progress` says."""
+        """What a piece of the kind `progress` or `schemas` says."""
         found: dict[str, Any] = json.loads(self.content)
         return found
 
@@ -57,9 +58,9 @@ class Pieces:
         for part in frame.iter_slices(MAX_ROWS):
             self.add(kind, name, packed(part))
 
-    def facts(self, facts: Mapping[str, Any]) -> None:
-        """Add how far the partition has come."""
-        self.add(PROGRESS, "", json.dumps(facts).encode())
+    def facts(self, facts: Mapping[str, Any], kind: str = PROGRESS) -> None:
+        """Add how far the partition has come, or what its task does not know."""
+        self.add(kind, "", json.dumps(facts).encode())
 
     def add(self, kind: str, name: str, content: bytes) -> None:
         self.made.append(Piece(kind, name, self.topic, self.partition, len(self.made), content))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +25,8 @@ class Job:
 
     plan: bytes
     past: Past
+    schemas: Mapping[int, str | None] = field(default_factory=dict)
+    """Texts of Avro schemas by id; null where the registry has none of that id."""
 
     def __call__(self, batches: Iterable[Any]) -> Iterator[Any]:
         """Run the plan over the partitions that the task has been given."""
@@ -34,7 +36,7 @@ class Job:
             for (topic, partition), part in frame.partition_by("topic", "partition", as_dict=True).items():
                 run = runs.get((topic, partition))
                 if run is None:
-                    run = runs[topic, partition] = PartitionRun(plan, self.past, topic, partition)
+                    run = runs[topic, partition] = PartitionRun(plan, self.past, topic, partition, self.schemas)
                 run.take(messages_of(part))
         for run in runs.values():
             yield from arrow(run.finish())
