@@ -27,14 +27,15 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[kafka_node.Kafka
 
 
 @pytest.fixture(scope="session")
-def spark() -> Iterator[Any]:
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A session with the jars of the Kafka connector, of Delta and of S3."""
     if reason := spark_jars.missing():
         pytest.skip(reason)
     from wayside.dataflow.spark import session
 
     jars = [*spark_jars.install(), *spark_jars.install_objects()]
-    made = session("local[2]", jars=jars, memory="1g", options=spark_jars.DELTA)
+    scratch = tmp_path_factory.mktemp("spark")
+    made = session("local[2]", jars=jars, memory="1g", options=spark_jars.DELTA, scratch=scratch)
     try:
         yield made
     finally:

@@ -37,7 +37,7 @@ def main() -> None:
     servers, topic, partitions, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
     plan = plan_of(topic, partitions)
     log = BareKafka(servers, plan)
-    spark = session("local[2]", jars=spark_jars.install(), memory="1g")
+    spark = session("local[2]", jars=spark_jars.install(), memory="1g", scratch=folder / "scratch")
     store = SqliteStore(folder / "hot.sqlite")
     engine = on_spark(plan, log, spark, store, folder, max_offsets=BATCH, kind=Telling)
     engine.start()

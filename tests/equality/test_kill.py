@@ -109,9 +109,13 @@ def killed(kafka: Any, folder: Path, topic: str, *, kills: int, number: int, see
             break
         time.sleep(dice.random() * 0.6)
         running.kill()
+        left = {path.name.partition("-")[0] for path in (place / "scratch").glob("*/*")}
+        assert left >= {"blockmgr", "spark"}, "what Spark could not remove lies elsewhere"
         struck += 1
         took += [running.first] if running.first is not None else []
-    Driver(kafka.servers, topic, 2, place).end()
+    last = Driver(kafka.servers, topic, 2, place)
+    last.end()
+    assert [path.name for path in (place / "scratch").iterdir()] == [str(last.process.pid)]
     print("seconds from start to the end of the first micro-batch: " + ", ".join(f"{one:.1f}" for one in took))
     assert struck == kills, "the topic is too short for so many kills"
     found = prepared(SqliteStore(place / "hot.sqlite"), plan)

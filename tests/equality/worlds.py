@@ -162,10 +162,12 @@ def on_spark(
     names: Mapping[str, str] | None = None,
     max_offsets: int | None = None,
     kind: type[SparkEngine] = SparkEngine,
+    **more: Any,
 ) -> SparkEngine:
-    """An engine that reads the topics of a plan from a node of Kafka."""
+    """An engine that reads the topics of a plan from a node of Kafka; `more` goes to its constructor."""
     source = KafkaSource(servers or kafka.servers, max_offsets=max_offsets, names=names or {})
-    return kind(plan, kafka, prepared(store, plan), source=source, sessions=lambda: spark, checkpoints=folder / "spark")
+    more = {"sessions": lambda: spark, "checkpoints": folder / "spark", **more}
+    return kind(plan, kafka, prepared(store, plan), source=source, **more)
 
 
 def rows_of(plan: Plan, broker: Broker, store: HotStore, engine: Engine) -> dict[str, pl.DataFrame]:

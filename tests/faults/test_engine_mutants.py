@@ -30,17 +30,17 @@ Engines = Callable[..., EmbeddedEngine]
 class OffsetsFirst(EmbeddedEngine):
     """Commits the offsets in a transaction of their own, before the rows."""
 
-    def _commit(self, effects: Any, *, snapshot: bool) -> None:
+    def commit(self, effects: Any, *, snapshot: bool) -> None:
         saved = Checkpoint(dict(self.positions), self.sequence + 1, {}, {}, dict(self.positions))
         with self.store.transaction() as transaction:
             transaction.save(self.group, saved)
-        super()._commit(effects, snapshot=snapshot)
+        super().commit(effects, snapshot=snapshot)
 
 
 class StateAhead(EmbeddedEngine):
     """Claims that an old state covers all offsets."""
 
-    def _commit(self, effects: Any, *, snapshot: bool) -> None:
+    def commit(self, effects: Any, *, snapshot: bool) -> None:
         real = self.store.transaction
 
         @contextmanager
@@ -49,7 +49,7 @@ class StateAhead(EmbeddedEngine):
                 yield Claims(inner)
 
         with patch.object(type(self.store), "transaction", lambda _: transaction()):
-            super()._commit(effects, snapshot=snapshot)
+            super().commit(effects, snapshot=snapshot)
 
 
 class Claims:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from typing import Any
-
 import polars as pl
 import structlog
 
 from wayside import metrics
 from wayside.clock import SYSTEM, Clock
-from wayside.dataflow.commits import Listener, Listeners, write
-from wayside.dataflow.graph import Graph, marked
+from wayside.dataflow.book import Book
+from wayside.dataflow.graph import marked
+from wayside.dataflow.life import Life
 from wayside.dataflow.reader import LogReader
-from wayside.dataflow.recovery import Recovery, saved_state
+from wayside.dataflow.recovery import Recovery
 from wayside.dataflow.refusing import raw_lines, refusal_ids
 from wayside.dataflow.rows import Rows
-from wayside.dataflow.status import Board
-from wayside.dataflow.steps import Effects, WindowStep
+from wayside.dataflow.steps import Effects
 from wayside.domain import Plan
-from wayside.errors import DiskFullError, NotFoundError, StorageFailedError
+from wayside.errors import DiskFullError, StorageFailedError
 from wayside.ports import Broker, HotStore
 from wayside.quarantine import QUARANTINE, quarantined
-from wayside.values import Checkpoint, Commit, NodeStatus, Position, Rejection
+from wayside.values import Rejection
 
 log = structlog.get_logger()
 SMALL_STATE = 20_000
@@ -42,7 +38,7 @@ LONGEST_PAUSE = 0.1
 is paid per micro-batch, and the row that each key writes, then is paid for more rows at once."""
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(Book, Life):
     """Runs a plan in this process.
 
     Each step reads what the log holds, runs the plan over it, and commits offsets, table rows, closed windows, late
@@ -62,48 +58,21 @@ class EmbeddedEngine:
         snapshot_seconds: float = 2.0,
         pause: float = 0.01,
     ) -> None:
-        self.plan = plan
-        self.broker = broker
-        self.store = store
-        self.clock = clock
-        self.group = group
+        Book.__init__(self, plan, broker, store, clock=clock, group=group)
+        Life.__init__(self, self)
         self.max_rows = max_rows
         self.snapshot_seconds = snapshot_seconds
         self.pause = pause
-        self.graph = Graph(plan)
-        self.steps = {name: WindowStep(window) for name, window in plan.windows.items()}
-        self.board = Board(plan)
         self.joined = self.graph.joined_topics()
         # Topics behind joined tables first, so that a row finds what the log held before it.
         order = sorted(plan.topics, key=lambda name: (name not in self.joined, name))
         self.reader = LogReader(broker, order, self.board)
-        self.positions: dict[Position, int] = {}
-        self.sequence = 0
-        self.since_snapshot = 0
-        self.snapshot_at = clock.monotonic()
-        self.listeners = Listeners(plan)
-        self.failure: BaseException | None = None
         self.lost = False
-        self.thread: threading.Thread | None = None
-        self.stopping = threading.Event()
 
     # -- life ----------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Recover, then run in a thread of its own."""
-        self.recover()
-        self.stopping.clear()
-        self.thread = threading.Thread(target=self._loop, name="wayside-engine", daemon=True)
-        self.thread.start()
-
-    def stop(self) -> None:
-        """Finish the micro-batch at hand, save the state, and end."""
-        self.stopping.set()
-        if self.thread is not None:
-            self.thread.join()
-            self.thread = None
-        if self.failure is None and not self.lost and self.positions:
-            self._commit(Effects(), snapshot=True)
+    def _whole(self) -> bool:
+        return not self.lost
 
     def _loop(self) -> None:
         """Step until stopped; a failing step is tried again from the last checkpoint, ever more slowly."""
@@ -123,8 +92,7 @@ class EmbeddedEngine:
                     return
                 self.lost = True
                 log.error("engine step failed; retrying from the checkpoint", error=str(error), seconds=wait)
-                for node in self.board.nodes.values():
-                    node.last_error = str(error).splitlines()[0]
+                self._told_of(str(error).splitlines()[0])
                 self.stopping.wait(wait)
                 wait = min(wait * 2, LONGEST_WAIT)
                 continue
@@ -138,24 +106,20 @@ class EmbeddedEngine:
     def _settled(self, wait: float) -> float:
         """After a step that went well: what was wrong is over, and the next failure is retried soon."""
         if wait > FIRST_WAIT:
-            for node in self.board.nodes.values():
-                node.last_error = ""
+            self._told_of("")
         return FIRST_WAIT
 
     def recover(self) -> None:
         """Load the last checkpoint and run the rows between its state and its offsets again, without effect."""
-        self.graph = Graph(self.plan)
-        self.steps = {name: WindowStep(window) for name, window in self.plan.windows.items()}
+        self.forget()
         checkpoint = self.store.checkpoint(self.group)
-        self.positions, self.sequence = {}, 0
         if checkpoint is not None:
-            self.positions, self.sequence = dict(checkpoint.positions), checkpoint.sequence
-            self.board.restore(checkpoint.progress.get("counters", {}))
+            self.take_up(checkpoint)
             Recovery(self.graph, self.steps, self.broker, self.clock.monotonic()).run(checkpoint)
         for topic in self.reader.order:
             for info in self.broker.partitions(topic):
                 self.positions.setdefault((topic, info.partition), info.start)
-        self._remember()
+        self.remember()
 
     # -- one micro-batch -----------------------------------------------------------------------------------------
 
@@ -171,14 +135,11 @@ class EmbeddedEngine:
             rows += batch.frame.height
         # The rows that came last must get into a saved state too: replicas show open windows from it.
         unsaved = self.since_snapshot > 0 and self._snapshot_due(now)
-        if not rows and not unsaved and not any(step.watermark.due(now) for step in self.steps.values()):
+        if not rows and not unsaved and not self.due(now):
             return 0
-        for name, step in self.steps.items():
-            closed = step.close(now, self._partition_count(step))
-            if closed is not None:
-                effects.closed[name] = closed
+        self.close(effects, now)
         self.since_snapshot += rows
-        self._commit(effects, snapshot=joined or self._snapshot_due(now))
+        self.commit(effects, snapshot=joined or self._snapshot_due(now))
         metrics.took("engine", self.clock.monotonic() - now)
         return rows
 
@@ -213,48 +174,8 @@ class EmbeddedEngine:
 
         Commits that change a joined table always save it: replayed rows must meet the versions that they met before.
         """
-        held = sum(step.operator.rows for step in self.steps.values()) + self.graph.held
-        every = min(SMALL_SECONDS, self.snapshot_seconds) if held <= SMALL_STATE else self.snapshot_seconds
+        every = min(SMALL_SECONDS, self.snapshot_seconds) if self.held <= SMALL_STATE else self.snapshot_seconds
         return now - self.snapshot_at >= every or self.since_snapshot >= SNAPSHOT_ROWS
-
-    def _commit(self, effects: Effects, *, snapshot: bool) -> None:
-        """Everything that the micro-batch changed, in one transaction; then tell the listeners."""
-        self.board.note(effects)
-        progress: dict[str, Any] = {
-            "watermarks": {name: step.watermark.save() for name, step in self.steps.items()},
-            "counters": self.board.counters(),
-        }
-        checkpoint = Checkpoint(
-            dict(self.positions),
-            self.sequence + 1,
-            progress,
-            saved_state(self.graph, self.steps) if snapshot else None,
-            dict(self.positions) if snapshot else {},
-        )
-        write(self.store, self.group, effects, checkpoint)
-        self.sequence = checkpoint.sequence
-        if snapshot:
-            self.since_snapshot, self.snapshot_at = 0, self.clock.monotonic()
-        self._remember()
-        self.listeners.tell(lambda: self._told(effects))
-
-    def _remember(self) -> None:
-        """What is open as of this commit, for readers in other threads."""
-        for name, step in self.steps.items():
-            step.committed = step.operator.frames()
-            self.board.watermark(name, step.watermark.closed)
-
-    def _told(self, effects: Effects) -> Commit:
-        """What the listeners hear of a micro-batch."""
-        late = {name: sum(rows.height for rows in frames) for name, frames in effects.late.items()}
-        return Commit(self.sequence, self.clock.now(), self.listeners.newest(effects), effects.closed, late)
-
-    def _partition_count(self, step: WindowStep) -> int:
-        """Number of partitions that feed a window."""
-        topic = self.graph.roots[step.window.source.name]
-        return sum(1 for name, _ in self.positions if name == topic)
-
-    # -- what others ask -----------------------------------------------------------------------------------------
 
     def drain(self) -> int:
         """Run until the log has nothing more; returns the number of rows. For tests, benches and recomputation."""
@@ -264,33 +185,3 @@ class EmbeddedEngine:
         while rows := self.step():
             total += rows
         return total
-
-    def finish(self) -> None:
-        """Close all windows: the source has ended and nothing more will come."""
-        effects = Effects()
-        for name, step in self.steps.items():
-            closed = step.finish()
-            if closed is not None:
-                effects.closed[name] = closed
-        self._commit(effects, snapshot=True)
-
-    def open_windows(self, name: str) -> pl.DataFrame:
-        """Partial rows of the windows that are still open, as of the last commit."""
-        step = self.steps.get(name)
-        if step is None:
-            raise NotFoundError(f"No window is named {name!r}.", why=f"Windows: {', '.join(self.steps)}.")
-        return step.operator.peek(step.committed)
-
-    def status(self) -> list[NodeStatus]:
-        """Every node except the feeds; lag is counted now."""
-        for topic in self.plan.topics:
-            behind = sum(
-                info.end - self.positions.get((topic, info.partition), info.start)
-                for info in self.broker.partitions(topic)
-            )
-            self.board.nodes[topic].lag = behind
-        return list(self.board.nodes.values())
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` after each commit, in order; returns the function that ends it."""
-        return self.listeners.subscribe(listener)

@@ -174,7 +174,9 @@ def spark_engine(settings: Settings, plan: Plan, broker: Broker, store: HotStore
         broker,
         store,
         source=KafkaSource(settings.kafka_servers, names=names),
-        sessions=lambda: session(settings.spark_master, jars=jars, options=settings.spark_config),
+        sessions=lambda: session(
+            settings.spark_master, jars=jars, options=settings.spark_config, scratch=settings.data_dir / "spark/scratch"
+        ),
         checkpoints=settings.data_dir / "spark",
         schema_of=schemas_of(settings.kafka_registry, broker, clock).schema,
         clock=clock,

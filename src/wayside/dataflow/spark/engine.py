@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import polars as pl
 import structlog
 
 from wayside import metrics
 from wayside.clock import SYSTEM, Clock
-from wayside.dataflow.commits import Listener
+from wayside.dataflow.life import Life
 from wayside.dataflow.spark.avro import Schemas, no_registry
 from wayside.dataflow.spark.ledger import Ledger
 from wayside.dataflow.spark.refusals import check
@@ -24,16 +22,16 @@ from wayside.dataflow.spark.source import EARLIEST, Source
 from wayside.dataflow.spark.stages import Runner, micro_batch, pieces_of, run_again, stages
 from wayside.dataflow.steps import Effects
 from wayside.domain import Plan
-from wayside.errors import DiskFullError, NotFoundError, StorageFailedError, WaysideError
+from wayside.errors import DiskFullError, StorageFailedError, WaysideError
 from wayside.ports import Broker, HotStore
-from wayside.values import NodeStatus, Position
+from wayside.values import Position
 
 log = structlog.get_logger()
 POLL = 0.25
 LONGEST_WAIT = 30.0
 
 
-class SparkEngine:
+class SparkEngine(Life):
     """Runs a plan in Spark's tasks and commits from the driver.
 
     A micro-batch is a batch of a streaming query. Each partition is read by one task, which runs the plan over it and
@@ -56,38 +54,21 @@ class SparkEngine:
         group: str = "engine",
     ) -> None:
         check(plan)
+        self.ledger = Ledger(plan, broker, store, clock=clock, group=group)
+        super().__init__(self.ledger)
         self.plan, self.broker, self.clock = plan, broker, clock
         self.source, self.sessions, self.checkpoints = source, sessions, checkpoints
         self.stages = stages(plan)
-        self.ledger = Ledger(plan, broker, store, clock=clock, group=group)
         self.content = pickled(plan)
         self.schemas = Schemas(schema_of)
-        self.lock = threading.RLock()
-        self.stopping = threading.Event()
-        self.thread: threading.Thread | None = None
-        self.failure: BaseException | None = None
         self.cause: Exception | None = None
         self.fresh = False
         self.loaded = False
 
     # -- life ------------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Recover, then run in a thread of its own."""
-        self.recover()
-        self.stopping.clear()
-        self.thread = threading.Thread(target=self._loop, name="wayside-spark", daemon=True)
-        self.thread.start()
-
-    def stop(self) -> None:
-        """Finish the micro-batch at hand, save the state, and end."""
-        self.stopping.set()
-        if self.thread is not None:
-            self.thread.join()
-            self.thread = None
-        if self.failure is None and self.loaded and self.ledger.positions:
-            with self.lock:
-                self.ledger.commit(Effects(), snapshot=True)
+    def _whole(self) -> bool:
+        return self.loaded
 
     def recover(self) -> None:
         """Load the last checkpoint and run the rows between its state and its positions again, without effect."""
@@ -136,8 +117,7 @@ class SparkEngine:
                 self.fresh = self.ledger.sequence == before
                 wait = 0.2 if self.ledger.sequence > before else min(wait * 2, LONGEST_WAIT)
                 log.error("query failed; trying again from the store", error=first_line(cause), seconds=wait)
-                for node in self.ledger.board.nodes.values():
-                    node.last_error = first_line(cause)
+                self._told_of(first_line(cause))
                 self.stopping.wait(wait)
 
     def _run(self, query: Any) -> None:
@@ -229,22 +209,25 @@ class SparkEngine:
             held.unpersist()
 
     def tick(self) -> bool:
-        """Close windows that a partition held back which has fallen idle; returns whether there was a commit."""
+        """Between micro-batches: close windows that a partition held back which has fallen idle, and save a state that
+        lacks rows which nothing has followed. Returns whether there was a commit.
+        """
         if not self.lock.acquire(blocking=False):
             return False
         try:
-            self.ledger.board.rate(self.clock.monotonic())
-            if not self.loaded or not self.ledger.due():
+            now = self.clock.monotonic()
+            self.ledger.board.rate(now)
+            if not self.loaded:
                 return False
-            effects = Effects()
-            if not self.ledger.close(effects):  # a partition that never had a row is still waited for
+            effects, unsaved = Effects(), self.ledger.unsaved(now)
+            # A partition that never had a row is still waited for.
+            moved = self.ledger.due(now) and self.ledger.close(effects, now)
+            if not moved and not unsaved:
                 return False
-            self.ledger.commit(effects)
+            self.ledger.commit(effects, snapshot=unsaved)
             return True
         finally:
             self.lock.release()
-
-    # -- what others ask -------------------------------------------------------------------------------------------
 
     def drain(self) -> None:
         """Run until the log has nothing more. For tests, benches and recomputation."""
@@ -255,33 +238,6 @@ class SparkEngine:
             query.awaitTermination()
         finally:
             query.stop()
-
-    def finish(self) -> None:
-        """Close all windows: the source has ended and nothing more will come."""
-        with self.lock:
-            effects = Effects()
-            self.ledger.finish(effects)
-            self.ledger.commit(effects, snapshot=True)
-
-    def open_windows(self, name: str) -> pl.DataFrame:
-        """Partial rows of the windows that are still open, as of the last commit."""
-        step = self.ledger.steps.get(name)
-        if step is None:
-            raise NotFoundError(f"No window is named {name!r}.", why=f"Windows: {', '.join(self.ledger.steps)}.")
-        return step.operator.peek(step.committed)
-
-    def status(self) -> list[NodeStatus]:
-        """Every node except the feeds; lag is counted now."""
-        positions = dict(self.ledger.positions)
-        for topic in self.plan.topics:
-            infos = self.broker.partitions(topic)
-            behind = sum(info.end - positions.get((topic, info.partition), info.start) for info in infos)
-            self.ledger.board.nodes[topic].lag = behind
-        return list(self.ledger.board.nodes.values())
-
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Call `listener` after each commit, in order; returns the function that ends it."""
-        return self.ledger.listeners.subscribe(listener)
 
 
 def hopeless(error: BaseException) -> bool:

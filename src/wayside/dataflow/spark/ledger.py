@@ -9,50 +9,40 @@ from typing import Any
 import polars as pl
 
 from wayside.clock import Clock
-from wayside.dataflow.commits import Listeners, write
-from wayside.dataflow.graph import Graph
+from wayside.dataflow.book import Book
 from wayside.dataflow.previous import load_memory, saved_memories
 from wayside.dataflow.recovery import PROGRESS as SAVED_PROGRESS
-from wayside.dataflow.recovery import load_memories, saved_state, sound
+from wayside.dataflow.recovery import load_memories, sound
 from wayside.dataflow.spark.partition import Past
 from wayside.dataflow.spark.pieces import IDS, KEPT, LATE, PARTIALS, PROGRESS, REFUSED, TABLE, VERSIONS, Piece
-from wayside.dataflow.status import Board
-from wayside.dataflow.steps import Effects, WindowStep, packed, unpacked
+from wayside.dataflow.steps import Effects, packed, unpacked
 from wayside.dataflow.watermark import NEVER
 from wayside.domain import Plan
 from wayside.domain.flow import Join
 from wayside.errors import WaysideError
 from wayside.ports import Broker, HotStore
 from wayside.quarantine import QUARANTINE, quarantined
-from wayside.values import Checkpoint, Commit, Position, Rejection
+from wayside.values import Position, Rejection
 
 Ranges = dict[Position, tuple[int, int]]
 SMALL_STATE = 20_000
 """Rows of open windows up to which the state goes with every commit."""
 
 
-class Ledger:
+class Ledger(Book):
     """What was applied, and what is open. One thread at a time."""
 
     def __init__(self, plan: Plan, broker: Broker, store: HotStore, *, clock: Clock, group: str) -> None:
-        self.plan, self.broker, self.store = plan, broker, store
-        self.clock, self.group = clock, group
-        self.board = Board(plan)
-        self.listeners = Listeners(plan)
-        self.snapshot_seconds = 10.0
         self.partitions: dict[str, int] = {}
-        self.forget()
+        super().__init__(plan, broker, store, clock=clock, group=group)
+        self.snapshot_seconds = 10.0
+        self.quiet_seconds = 2.0
 
     def forget(self) -> None:
-        """As before the first record."""
-        self.graph = Graph(self.plan)
-        self.steps = {name: WindowStep(window) for name, window in self.plan.windows.items()}
-        self.positions: dict[Position, int] = {}
-        self.sequence = 0
+        super().forget()
         self.source: dict[str, Any] = {}
         self.recent: dict[str, pl.DataFrame] = {}
         self.changed_versions = False
-        self.snapshot_at = self.clock.monotonic()
 
     # -- coming back -----------------------------------------------------------------------------------------------
 
@@ -62,9 +52,8 @@ class Ledger:
         checkpoint = self.store.checkpoint(self.group)
         if checkpoint is None:
             return Past(), {}
-        self.positions, self.sequence = dict(checkpoint.positions), checkpoint.sequence
+        self.take_up(checkpoint)
         self.source = dict(checkpoint.progress.get("source", {}))
-        self.board.restore(checkpoint.progress.get("counters", {}))
         state = sound(checkpoint.state or {})
         saved = json.loads(state[SAVED_PROGRESS]) if state else {}
         now = self.clock.monotonic()
@@ -142,6 +131,7 @@ class Ledger:
         for place, frames in kept.items():
             load_memory(self.graph.kept, place, pl.concat(frames))
         self.recent.update({source: pl.concat(frames) for source, frames in recent.items()})
+        self.since_snapshot += 0 if again else rows
         return rows
 
     def _advance(self, piece: Piece, effects: Effects, seen: set[str], now: float) -> int:
@@ -181,72 +171,33 @@ class Ledger:
         self.broker.append(QUARANTINE, frame, ids=found["id"]).result()
         self.board.refused(piece.name, found.height, found["message"][-1])
 
-    def close(self, effects: Effects) -> bool:
-        """Advance the watermarks and take out the windows that they close; returns whether any has moved."""
-        now, moved = self.clock.monotonic(), False
-        for name, step in self.steps.items():
-            before = step.watermark.closed
-            closed = step.close(now, self.partitions.get(self.graph.roots[step.window.source.name], 1))
-            moved |= step.watermark.closed > before
-            if closed is not None:
-                effects.closed[name] = closed
-        return moved
-
-    def due(self) -> bool:
-        """Whether a partition that has fallen idle lets a watermark move."""
-        now = self.clock.monotonic()
-        return any(step.watermark.due(now) for step in self.steps.values())
-
-    def finish(self, effects: Effects) -> None:
-        """Close all windows: nothing more will come."""
-        for name, step in self.steps.items():
-            closed = step.finish()
-            if closed is not None:
-                effects.closed[name] = closed
+    def partition_count(self, topic: str) -> int:
+        """Number of partitions, as the broker has told it; those without a record count too."""
+        return self.partitions.get(topic, 1)
 
     # -- committing ------------------------------------------------------------------------------------------------
 
     def commit(self, effects: Effects, *, snapshot: bool = False) -> None:
-        """Everything that the micro-batch changed, in one transaction; then tell the listeners."""
-        self.board.note(effects)
-        now = self.clock.monotonic()
-        snapshot = snapshot or self._snapshot_due(now)
-        progress = {
-            "watermarks": {name: step.watermark.save() for name, step in self.steps.items()},
-            "counters": self.board.counters(),
-            "source": self.source,
-        }
-        checkpoint = Checkpoint(
-            dict(self.positions),
-            self.sequence + 1,
-            progress,
-            self._state() if snapshot else None,
-            dict(self.positions) if snapshot else {},
-        )
-        write(self.store, self.group, effects, checkpoint)
-        self.sequence = checkpoint.sequence
+        """See `Book.commit`. A state that is due is saved with it."""
+        snapshot = snapshot or self._snapshot_due(self.clock.monotonic())
+        super().commit(effects, snapshot=snapshot)
         if snapshot:
-            self.snapshot_at, self.changed_versions = now, False
-        self.remember()
-        self.listeners.tell(lambda: self._told(effects))
+            self.changed_versions = False
 
-    def _state(self) -> dict[str, bytes]:
+    def facts(self) -> dict[str, Any]:
+        """The query and its batch."""
+        return {"source": self.source}
+
+    def state(self) -> dict[str, bytes]:
         """Open windows, versions and ids."""
         ids = {f"ids:{source}": content for source, content in self._recent().items()}
-        return {**saved_state(self.graph, self.steps), **ids}
+        return {**super().state(), **ids}
 
     def _snapshot_due(self, now: float) -> bool:
         """Small states go with every commit, as do changed versions of tables; large states at intervals."""
-        held = sum(step.operator.rows for step in self.steps.values()) + self.graph.held
-        return held <= SMALL_STATE or self.changed_versions or now - self.snapshot_at >= self.snapshot_seconds
+        return self.held <= SMALL_STATE or self.changed_versions or now - self.snapshot_at >= self.snapshot_seconds
 
-    def remember(self) -> None:
-        """What is open as of this commit, for readers in other threads."""
-        for name, step in self.steps.items():
-            step.committed = step.operator.frames()
-            self.board.watermark(name, step.watermark.closed)
-
-    def _told(self, effects: Effects) -> Commit:
-        """What the listeners hear of a micro-batch."""
-        late = {name: sum(rows.height for rows in frames) for name, frames in effects.late.items()}
-        return Commit(self.sequence, self.clock.now(), self.listeners.newest(effects), effects.closed, late)
+    def unsaved(self, now: float) -> bool:
+        """Whether rows are in no saved state though nothing follows them: replicas show open windows from it."""
+        quiet = now - max(self.committed_at, self.snapshot_at) >= self.quiet_seconds
+        return self.since_snapshot > 0 and quiet

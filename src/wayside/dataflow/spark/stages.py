@@ -31,7 +31,7 @@ def micro_batch(ledger: Ledger, content: bytes, order: Sequence[Sequence[str]], 
     effects, rows = Effects(), 0
     for topics in order:
         rows += ledger.absorb(run(Job(content, ledger.past(topics)), topics), effects)
-    ledger.close(effects)
+    ledger.close(effects, ledger.clock.monotonic())
     return effects, rows
 
 

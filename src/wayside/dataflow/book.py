@@ -1,0 +1,121 @@
+"""What an engine keeps between micro-batches, and how one ends: the same whoever runs the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+
+from wayside.clock import Clock
+from wayside.dataflow.commits import Listeners, write
+from wayside.dataflow.graph import Graph
+from wayside.dataflow.recovery import saved_state
+from wayside.dataflow.status import Board
+from wayside.dataflow.steps import Effects, WindowStep
+from wayside.domain import Plan
+from wayside.ports import Broker, HotStore
+from wayside.values import Checkpoint, Commit, Position
+
+
+class Book:
+    """How far a plan has come, what is open, and the commits of both. One thread at a time."""
+
+    def __init__(self, plan: Plan, broker: Broker, store: HotStore, *, clock: Clock, group: str) -> None:
+        self.plan, self.broker, self.store = plan, broker, store
+        self.clock, self.group = clock, group
+        self.board = Board(plan)
+        self.listeners = Listeners(plan)
+        self.snapshot_at = self.committed_at = clock.monotonic()
+        self.forget()
+
+    def forget(self) -> None:
+        """As before the first record."""
+        self.graph = Graph(self.plan)
+        self.steps = {name: WindowStep(window) for name, window in self.plan.windows.items()}
+        self.positions: dict[Position, int] = {}
+        self.sequence = 0
+        self.since_snapshot = 0
+
+    def take_up(self, checkpoint: Checkpoint) -> None:
+        """Go on from a checkpoint: positions and counters. Rows behind its state count as unsaved."""
+        self.positions, self.sequence = dict(checkpoint.positions), checkpoint.sequence
+        self.board.restore(checkpoint.progress.get("counters", {}))
+        saved: Mapping[Position, int] = checkpoint.state_positions
+        self.since_snapshot = sum(end - min(saved.get(at, 0), end) for at, end in self.positions.items())
+
+    @property
+    def held(self) -> int:
+        """Rows of the state: of open windows, of joined tables, and of what steps remember."""
+        return sum(step.operator.rows for step in self.steps.values()) + self.graph.held
+
+    def partition_count(self, topic: str) -> int:
+        """Number of partitions of a topic."""
+        return sum(1 for name, _ in self.positions if name == topic)
+
+    def due(self, now: float) -> bool:
+        """Whether a partition that has fallen idle lets a watermark move."""
+        return any(step.watermark.due(now) for step in self.steps.values())
+
+    def close(self, effects: Effects, now: float) -> bool:
+        """Advance the watermarks and take out the windows that they close; returns whether any has moved."""
+        moved = False
+        for name, step in self.steps.items():
+            before = step.watermark.closed
+            closed = step.close(now, self.partition_count(self.graph.roots[step.window.source.name]))
+            moved |= step.watermark.closed > before
+            if closed is not None:
+                effects.closed[name] = closed
+        return moved
+
+    def close_all(self) -> None:
+        """Close all windows and commit that: nothing more will come."""
+        effects = Effects()
+        for name, step in self.steps.items():
+            closed = step.finish()
+            if closed is not None:
+                effects.closed[name] = closed
+        self.commit(effects, snapshot=True)
+
+    def commit(self, effects: Effects, *, snapshot: bool) -> None:
+        """Everything that the micro-batch changed, in one transaction; then tell the listeners."""
+        self.board.note(effects)
+        progress = {
+            "watermarks": {name: step.watermark.save() for name, step in self.steps.items()},
+            "counters": self.board.counters(),
+            **self.facts(),
+        }
+        checkpoint = Checkpoint(
+            dict(self.positions),
+            self.sequence + 1,
+            progress,
+            self.state() if snapshot else None,
+            dict(self.positions) if snapshot else {},
+        )
+        write(self.store, self.group, effects, checkpoint)
+        self.sequence = checkpoint.sequence
+        self.committed_at = self.clock.monotonic()
+        if snapshot:
+            self.since_snapshot, self.snapshot_at = 0, self.committed_at
+        self.remember()
+        self.listeners.tell(lambda: self._told(effects))
+
+    def facts(self) -> dict[str, Any]:
+        """What else the progress of a checkpoint says."""
+        return {}
+
+    def state(self) -> dict[str, bytes]:
+        """The state that a checkpoint holds."""
+        return saved_state(self.graph, self.steps)
+
+    def remember(self) -> None:
+        """What is open as of this commit, for readers in other threads."""
+        for name, step in self.steps.items():
+            step.committed = step.operator.frames()
+            self.board.watermark(name, step.watermark.closed)
+
+    def _told(self, effects: Effects) -> Commit:
+        """What the listeners hear of a micro-batch."""
+        late = {name: sum(rows.height for rows in frames) for name, frames in effects.late.items()}
+        newest: dict[str, pl.DataFrame] = self.listeners.newest(effects)
+        return Commit(self.sequence, self.clock.now(), newest, effects.closed, late)
