@@ -127,7 +127,9 @@ class Settings(BaseSettings):
         False, description="Let the REST Proxy create topics of plain messages, which no domain declares."
     )
     admin_token: SecretStr = Field(
-        SecretStr(""), description="Token of who may change topics; one is made in `secrets/admin.token` when empty."
+        SecretStr(""),
+        description="Token of who may change topics and, once it is set, replay what was rejected; for topics one is "
+        "made in `secrets/admin.token` when empty.",
     )
     simulate: bool = Field(False, description="Start the simulators that the domains declare.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")

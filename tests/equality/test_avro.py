@@ -63,11 +63,18 @@ def brokers(kafka: Any, plan: Plan, folder: Path, registry: str) -> list[KafkaBr
         settings = Settings(
             profile="cluster",
             kafka_servers=kafka.servers,
+            kafka_prefix=prefix_of(plan),
             kafka_topic_values=dict.fromkeys(plan.topics, kind),
             kafka_registry=registry,
         )
         made.append(broker_of(settings, Folder(folder), plan=plan))
     return made
+
+
+def prefix_of(plan: Plan) -> str:
+    """What all topics on Kafka begin with in one test; subjects of the registry do not."""
+    (topic,) = plan.topics
+    return f"{topic}."
 
 
 def stranger(kafka: Any, plan: Plan, registry: SchemaRegistryClient) -> None:
@@ -81,9 +88,9 @@ def stranger(kafka: Any, plan: Plan, registry: SchemaRegistryClient) -> None:
     context = SerializationContext(topic, MessageField.VALUE)
     for row in THEIRS:
         value = {**row, "timestamp": datetime.fromisoformat(str(row["timestamp"])), "note": "mine"}
-        producer.produce(topic, serialize(value, context), key=str(row["device_id"]))
+        producer.produce(prefix_of(plan) + topic, serialize(value, context), key=str(row["device_id"]))
     for broken in (b"\x00\x7f\x7f\x7f\x7fno such schema", serialize(value, context)[:20]):
-        producer.produce(topic, broken, partition=0)
+        producer.produce(prefix_of(plan) + topic, broken, partition=0)
     assert producer.flush(30) == 0
 
 
@@ -91,7 +98,7 @@ def read_by_a_stranger(kafka: Any, plan: Plan, registry: SchemaRegistryClient, n
     """The first values of partition 0."""
     (topic,) = plan.topics
     consumer = Consumer({"bootstrap.servers": kafka.servers, "group.id": "strangers", "enable.auto.commit": False})
-    consumer.assign([TopicPartition(topic, 0, 0)])
+    consumer.assign([TopicPartition(prefix_of(plan) + topic, 0, 0)])
     reads = AvroDeserializer(registry)
     context = SerializationContext(topic, MessageField.VALUE)
     found: list[Any] = consumer.consume(number, timeout=30)
@@ -133,7 +140,8 @@ def compared(kafka: Any, spark: Any, folder: Path, topic: str, registry: str) ->
     assert read == first.frame[:100].to_dicts()
     store = SqliteStore(folder / "cluster.sqlite")
     schemas = schemas_of(registry, writers[1], SYSTEM)
-    more = {"servers": kafka.servers, "max_offsets": 7_777, "schema_of": schemas.schema}
+    names = {name: prefix_of(plan) + name for name in plan.topics}
+    more = {"servers": kafka.servers, "names": names, "max_offsets": 7_777, "schema_of": schemas.schema}
     engine = on_spark(plan, writers[1], spark, store, folder, **more)
     engine.drain()
     found = rows_of(plan, writers[1], store, engine)

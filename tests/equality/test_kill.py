@@ -108,9 +108,9 @@ def killed(kafka: Any, folder: Path, topic: str, *, kills: int, number: int, see
         if not running.wait_for_batches(dice.choice([1, 2, 2, 3])):
             break
         time.sleep(dice.random() * 0.6)
+        files = {path.name.partition("-")[0] for path in (place / "scratch" / str(running.process.pid)).iterdir()}
+        assert files >= {"blockmgr", "spark"}, "what Spark puts down lies elsewhere"
         running.kill()
-        left = {path.name.partition("-")[0] for path in (place / "scratch").glob("*/*")}
-        assert left >= {"blockmgr", "spark"}, "what Spark could not remove lies elsewhere"
         struck += 1
         took += [running.first] if running.first is not None else []
     last = Driver(kafka.servers, topic, 2, place)

@@ -160,6 +160,7 @@ def services_of(service: Service, limits: Limits) -> Services:
         registry_path=service.settings.registry_path,
         create_topics=service.settings.create_topics,
         admin_token=service.settings.admin_token.get_secret_value() or service.folder.token(),
+        guarded=bool(service.settings.admin_token.get_secret_value()),
     )
 
 

@@ -10,7 +10,7 @@ import polars as pl
 from starlette.requests import Request
 from starlette.responses import Response
 
-from wayside.server import bodies, documents, frames, logs
+from wayside.server import admin, bodies, documents, frames, logs
 from wayside.server.ingest import content_lines, unsupported
 from wayside.server.operations import Context, Operation, Operations
 from wayside.server.params import Given, Param, read
@@ -46,6 +46,8 @@ def operations(context: Context) -> Operations:
         return Response(orjson.dumps(body), media_type="application/json")
 
     async def post_replay(request: Request) -> Response:
+        if services.guarded:
+            admin.check(services, request)
         read(request, ())
         headers = dict(request.scope["headers"])
         if content_lines(headers.get(b"content-type")):
@@ -164,6 +166,7 @@ def replay_document() -> dict[str, Any]:
     counts = {name: {"type": "integer", "minimum": 0} for name in names}
     return {
         "summary": "Run rejected records through their feeds again",
+        "description": "Where the setting `admin_token` is set, it must be shown.",
         "operationId": "quarantine_replay",
         "tags": ["Quarantine"],
         "requestBody": {
@@ -172,6 +175,7 @@ def replay_document() -> dict[str, Any]:
         },
         "responses": {
             "200": documents.answer("What became of them", documents.whole(counts)),
-            **documents.problems(400, 404, 409, 413, 415, 422, 503),
+            **documents.problems(400, 401, 404, 409, 413, 415, 422, 503),
         },
+        "security": [{}, *admin.SECURITY],
     }

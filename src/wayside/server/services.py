@@ -51,7 +51,8 @@ class Services:
     yet. `pages` is the folder of the built page. `hosts` are names besides those of the loopback interface under which
     the server may be addressed. `registry_path` is the path below which the schema registry answers; with
     `create_topics`, the REST Proxy creates a topic of plain messages when one is produced to that does not exist.
-    Who changes topics must show `admin_token`; without one nobody may.
+    Who changes topics must show `admin_token`; without one nobody may. With `guarded`, who replays what was rejected
+    must show it too: without it anybody may who reaches the server, as anybody may post records.
     """
 
     plan: Plan
@@ -74,3 +75,4 @@ class Services:
     registry_path: str = "/registry"
     create_topics: bool = False
     admin_token: str = field(default="", repr=False)
+    guarded: bool = False

@@ -7,7 +7,7 @@ from datetime import datetime
 import orjson
 import polars as pl
 
-from server_site import Plain, Site, sample
+from server_site import TOKEN, Plain, Site, sample
 from wayside.adapters.intake import FeedIntake
 from wayside.domain import Feed
 from wayside.record import Record, field
@@ -158,6 +158,20 @@ def test_wrong_wishes(fresh: Site) -> None:
     assert fresh.post({"rule": "x"}, path + "?force=1").status_code == 422
     assert fresh.client.post(path, content=b"{}").status_code == 415
     assert fresh.client.post(path, json={"rule": "x"}, headers={"origin": "http://evil"}).status_code == 403
+
+
+def test_with_a_token_of_ones_own_only_the_administrator_replays() -> None:
+    with Site(guarded=True) as site:
+        reject(site, 1)
+        mend(site)
+        path = "/v1/quarantine/replay"
+        for headers in ({}, {"authorization": "Bearer wrong"}):
+            answer = site.client.post(path, json={"ids": ["0"]}, headers=headers)
+            assert answer.status_code == 401
+            assert answer.headers["www-authenticate"].startswith("Bearer")
+        assert listed(site)["rows"][0]["replayed_at"] is None  # type: ignore[index]  # a list of rows
+        answer = site.client.post(path, json={"ids": ["0"]}, headers={"authorization": f"Bearer {TOKEN}"})
+        assert answer.json()["accepted"] == 1
 
 
 def test_what_a_step_refused_cannot_be_replayed(fresh: Site) -> None:

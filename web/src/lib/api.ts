@@ -43,8 +43,10 @@ export async function get<T>(path: string, parameters: Parameters = {}, signal?:
   return ask<T>(address(path, parameters), { headers: { accept: 'application/json' }, ...(signal ? { signal } : {}) });
 }
 
-export async function post<T>(path: string, body: unknown): Promise<T> {
-  const headers = { accept: 'application/json', 'content-type': 'application/json' };
+/** With a token, as the administrator. */
+export async function post<T>(path: string, body: unknown, token = ''): Promise<T> {
+  const headers: Record<string, string> = { accept: 'application/json', 'content-type': 'application/json' };
+  if (token) headers['authorization'] = `Bearer ${token}`;
   return ask<T>(path, { method: 'POST', headers, body: JSON.stringify(body) });
 }
 
