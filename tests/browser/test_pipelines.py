@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browser.sites import Site, opened, reading, wait_for
+from browser.sites import Site, opened, reading, running, serious_findings, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -105,3 +106,23 @@ def test_what_was_rejected_is_shown_and_replayed(browser: Browser, quiet: Site) 
         expect(page.get_by_text(re.compile("^Send 1 message through feed again"))).to_be_visible()
         page.get_by_role("button", name="Replay", exact=True).first.click()
         expect(page.get_by_text(re.compile(r"^Replayed 1: 0 accepted, 1 rejected again"))).to_be_visible()
+
+
+def test_the_page_asks_for_the_administrators_token(browser: Browser, tmp_path: Path) -> None:
+    (tmp_path / "wayside.toml").write_text('admin_token = "a token of ones own"\n')
+    with running(tmp_path, "up", "--data-dir", str(tmp_path / "data")) as site:
+        bad = {**reading("broken", 1.0), "timestamp": "yesterday"}
+        httpx2.post(f"{site.url}/v1/topics/processed_messages/records", json=[bad])
+        with opened(browser, f"{site.url}/pipelines?view=quarantine", bypass_csp=True) as watched:
+            page = watched.page
+            page.locator("tbody tr").get_by_role("button", name="Replay").click()
+            field, again = page.get_by_label(re.compile("^Only the administrator")), page.locator("form button").first
+            field.fill("wrong")
+            again.click()
+            expect(page.get_by_text("This is not the administrator's token.")).to_be_visible()
+            assert not serious_findings(page)
+            field.fill("a token of ones own")
+            again.click()
+            expect(page.get_by_text("Replayed 1: 0 accepted, 1 rejected again, 0 duplicates.")).to_be_visible()
+            expect(field).to_have_count(0)
+            watched.forgive("401 (Unauthorized)")
