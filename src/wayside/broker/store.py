@@ -12,10 +12,11 @@ log/quarantine/                       copies of damaged bytes
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from wayside.broker import columns
+from wayside.broker import columns, lost
 from wayside.broker.collect import microseconds
 from wayside.broker.damage import Damage, DamageLedger
 from wayside.broker.declared import check, merged
@@ -73,10 +74,26 @@ class Store:
                 existing.change(new)
             return existing
         folder = topic_folder(self.folder, spec.name)
+        if found := lost.partitions(self.files, folder):
+            return self._take_over(spec, found)
         for partition in range(spec.partitions):
             self.files.make_folder(folder / str(partition))
         self._save(spec)
         return self.open(spec)
+
+    def _take_over(self, spec: TopicSpec, partitions: int) -> Topic:
+        """Open the records of a topic whose own spec is lost. Raises DeclarationError, OSError."""
+        lost.check(spec, partitions, topic_folder(self.folder, spec.name))
+        self._save_schema(spec)  # theirs may be lost as well
+        topic = self.open(spec)
+        try:
+            topic.change(replace(spec, partitioner=lost.partitioner(spec, topic.logs)))
+            self._save(topic.spec)
+        except BaseException:
+            for log in topic.logs:
+                log.close()
+            raise
+        return topic
 
     def delete(self, topic: Topic) -> None:
         """Take a topic out of the folder at once and durably, then remove its files. Raises OSError."""
@@ -124,13 +141,16 @@ class Store:
         return "topic.json" not in inside and not any(self.files.names(folder / n) for n in inside if n.isdigit())
 
     def _save(self, spec: TopicSpec) -> None:
+        self._save_schema(spec)
+        replace_whole(self.files, topic_folder(self.folder, spec.name) / "topic.json", spec_to_json(spec))
+
+    def _save_schema(self, spec: TopicSpec) -> None:
         folder = topic_folder(self.folder, spec.name)
         layout = columns.Layout(spec.schema)
         self.files.make_folder(folder / "schemas")
         schema = folder / "schemas" / f"{layout.crc:08x}.arrow"
         if read_whole(self.files, schema) != layout.message:
             replace_whole(self.files, schema, layout.message)
-        replace_whole(self.files, folder / "topic.json", spec_to_json(spec))
 
 
 def topic_folder(folder: Path, name: str) -> Path:

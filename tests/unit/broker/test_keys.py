@@ -6,15 +6,18 @@ import hashlib
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wayside.broker import EmbeddedBroker
 from wayside.broker.entry import checksum
 from wayside.broker.keys import key_text, partitions_of, text_hashes
+from wayside.errors import DeclarationError
 from wayside.specs import TIME, TopicSpec
 
 
@@ -87,3 +90,41 @@ def test_a_topic_of_an_older_version_keeps_its_partitions(tmp_path: Path) -> Non
         old = broker.append("readings", frame).result(timeout=30).partitions
         broker.close()
         assert old.to_list() == partitions_of(frame, ["k"], 16).tolist() != new.to_list()
+
+
+@pytest.mark.parametrize("way", ["murmur2", "fnv1a"])
+def test_a_topic_whose_description_is_lost_keeps_its_partitions(
+    way: Literal["murmur2", "fnv1a"], tmp_path: Path
+) -> None:
+    spec = TopicSpec("readings", pl.Schema({"k": pl.String(), "n": pl.Int64()}), key=("k",), partitions=4)
+    frame = pl.DataFrame({"k": [f"thing-{number}" for number in range(50)], "n": range(50)})
+    ids = pl.Series([str(number) for number in range(50)])
+    broker = EmbeddedBroker(tmp_path)
+    broker.create(replace(spec, partitioner=way))
+    before = broker.append("readings", frame, ids=ids).result(timeout=30).partitions
+    broker.close()
+    (tmp_path / "topics" / "readings" / "topic.json").unlink()
+    for _ in range(2):  # the second time it is described again
+        broker = EmbeddedBroker(tmp_path)
+        broker.create(spec)
+        assert broker.topics()["readings"].partitioner == way
+        assert broker.append("readings", frame).result(timeout=30).partitions.to_list() == before.to_list()
+        broker.close()
+
+
+def test_a_lost_description_is_not_made_up_otherwise(tmp_path: Path) -> None:
+    spec = TopicSpec("readings", pl.Schema({"k": pl.String()}), key=("k",), partitions=4)
+    broker = EmbeddedBroker(tmp_path)
+    broker.create(spec)
+    broker.append("readings", pl.DataFrame({"k": ["a", "b", "c"]})).result(timeout=30)
+    broker.close()
+    (tmp_path / "topics" / "readings" / "topic.json").unlink()
+    broker = EmbeddedBroker(tmp_path)
+    for wrong in (2, 5):
+        with pytest.raises(DeclarationError, match=f"declared with {wrong} partitions, and its records are in 4"):
+            broker.create(replace(spec, partitions=wrong))
+    with pytest.raises(DeclarationError, match="another key"):
+        broker.create(replace(spec, schema=pl.Schema({"other": pl.String()}), key=("other",)))
+    broker.create(spec)
+    assert sum(info.end for info in broker.partitions("readings")) == 3
+    broker.close()
