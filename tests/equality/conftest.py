@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cluster import apicurio
 from cluster import kafka as kafka_node
 from cluster import spark as spark_jars
 
@@ -40,6 +41,16 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield made
     finally:
         made.stop()
+
+
+@pytest.fixture(scope="session")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a schema registry that is not ours: Apicurio's."""
+    if reason := apicurio.missing():
+        pytest.skip(f"servers: {reason}")
+    process, address = apicurio.start(tmp_path_factory.mktemp("apicurio"))
+    yield address
+    process.stop()
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ A topic changes from Avro to JSON in its middle, and a stranger writes to it wit
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from bench.generate import chunk
-from cluster import apicurio
 from server_site import Site
 from tests.equality.job_a import plan_of
 from tests.equality.test_door import doors, in_order
@@ -44,16 +43,6 @@ THEIRS = [
     {"device_id": f"theirs{number}", "timestamp": "2023-03-28T12:00:00.125Z", "sensor": "s", "value": number / 3}
     for number in range(20)
 ]
-
-
-@pytest.fixture(scope="module")
-def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of Apicurio's registry."""
-    if reason := apicurio.missing():
-        pytest.skip(f"servers: {reason}")
-    process, address = apicurio.start(tmp_path_factory.mktemp("apicurio"))
-    yield address
-    process.stop()
 
 
 def brokers(kafka: Any, plan: Plan, folder: Path, registry: str) -> list[KafkaBroker]:

@@ -77,13 +77,16 @@ def drive() -> list[dict[str, Any]]:
     ]
 
 
-def test_readings_reach_both_replicas_through_spark(tmp_path: Path) -> None:
+def test_readings_reach_both_replicas_through_spark(foreign: str, tmp_path: Path) -> None:
+    """One topic is in Avro, by somebody else's registry; the others are in JSON."""
     if reason := site.missing() or spark.missing():
         pytest.skip(reason)
     env = {
         "WAYSIDE_ENGINE": "spark",
         "WAYSIDE_SPARK_MASTER": "local[1]",
         "WAYSIDE_SPARK_JARS": ",".join(map(str, spark.install())),
+        "WAYSIDE_KAFKA_TOPIC_VALUES": '{"processed_messages": "avro"}',
+        "WAYSIDE_KAFKA_REGISTRY": foreign,
         "WAYSIDE_LAKE": "false",
     }
     with site.running(tmp_path, env=env) as running:
@@ -101,6 +104,7 @@ def test_readings_reach_both_replicas_through_spark(tmp_path: Path) -> None:
             assert (closed["count"], closed["average"], closed["open"]) == (2, 21.0, False)
             assert (still["count"], still["average"], still["open"]) == (1, 19.5, True)
             wait_for(lambda address=address: called(address) == ["departure", "arrival", "departure"])  # type: ignore[misc]  # bound at once
+        assert httpx2.get(f"{foreign}/subjects", timeout=30).json() == ["processed_messages-value"]
         (vehicle,) = rows(two, "/v1/tables/vehicles?vehicle_id=v")
         assert vehicle["line_id"].startswith("halcyon/")
         lines = httpx2.get(one.rstrip("/") + "/api/transit/passed?place=halcyon/central&minutes=5", timeout=30)
