@@ -1,7 +1,7 @@
 """`make cluster`: everything of the cluster profile on this machine, until Ctrl-C; nothing is left behind.
 
 CLUSTER_SECONDS=n ends it by itself, with a summary. CLUSTER_SIMULATE=1 starts the domains' simulators.
-CLUSTER_ENGINE=spark runs the plan on Spark.
+CLUSTER_ENGINE=spark runs the plan on Spark. A process of Wayside that somebody stops is started again, on its port.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from cluster import spark
 from cluster.process import ServerError
 from cluster.site import Site, running
 
-ENDINGS = (signal.SIGINT, signal.SIGTERM)
+STOPPED = (0, 128 + signal.SIGINT, 128 + signal.SIGTERM)
+"""Exit codes of a process that was told to end; negative ones are signals that it did not outlive."""
+AWAY = 10.0
+"""Seconds that such a process stays away, so that one can see how the others go on."""
 
 
 def main() -> int:
@@ -56,18 +59,30 @@ def chosen() -> dict[str, str]:
 
 def invitation(site: Site) -> str:
     """Where everything is."""
-    lines = [f"{part.name}: {part.address}/" for part in site.replicas]
+    lines = [f"{part.name}: {part.address}/ (process {part.pid})" for part in site.replicas]
+    lines += [f"{site.engine.name}: process {site.engine.pid}"]
     lines += [f"Kafka: {site.kafka.servers}", f"PostgreSQL: {site.postgres.dsn}", f"Logs: {site.folder}"]
     return "\n".join([*lines, "Ctrl-C stops all of it and removes what it has stored."])
 
 
 def wait(site: Site, seconds: float) -> None:
-    """Until the time is up, or for ever. Raises ServerError when a process has ended."""
+    """Until the time is up, or for ever. Raises ServerError when a process has failed."""
     until = time.monotonic() + (seconds or float("inf"))
-    while time.monotonic() < until:
+    ended: dict[str, float] = {}
+    while (now := time.monotonic()) < until:
         for part in site.parts.values():
-            if part.process is not None and part.process.process.poll() is not None:
-                raise ServerError(f"{part.name} has ended.\n{part.process.tail()}")
+            code = part.process.process.poll() if part.process is not None else None
+            if code is None:
+                continue
+            if code > 0 and code not in STOPPED:
+                raise ServerError(f"{part.name} has ended with {code}.\n{part.process.tail() if part.process else ''}")
+            if part.name not in ended:
+                ended[part.name] = now
+                print(f"{part.name} was stopped; it is started again after {AWAY:g} s", flush=True)
+            elif now - ended[part.name] >= AWAY:
+                del ended[part.name]
+                part.start()
+                print(f"{part.name} is ready again (process {part.pid})", flush=True)
         time.sleep(0.2)
 
 

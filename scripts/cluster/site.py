@@ -40,6 +40,11 @@ class Wayside:
     address: str = ""
     seen: int = 0
 
+    @property
+    def pid(self) -> int:
+        """The number of its process, 0 when none was started."""
+        return self.process.process.pid if self.process is not None else 0
+
     def start(self, *, seconds: float = 90.0) -> None:
         """Start it and wait until it says that it is ready."""
         log = self.folder / f"{self.name}.log"
