@@ -175,3 +175,25 @@ def test_in_a_thread_of_its_own() -> None:
 
 
 EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
+
+
+def test_rows_run_again_after_a_crash_get_into_a_saved_state_though_nothing_follows() -> None:
+    world = Followed()
+    replica = world.replica()
+    world.read(("a", 1, 1))
+    world.engine.drain()
+    world.clock.advance(0.1)  # sooner than a state is saved again
+    world.read(("a", 2, 2))
+    world.engine.drain()
+    before = world.store.checkpoint("engine")
+    assert before is not None
+    assert before.state_positions != before.positions
+    world.engine = world.start()  # the first is gone without a word
+    world.clock.advance(10.0)
+    assert world.engine.step() == 0
+    after = world.store.checkpoint("engine")
+    assert after is not None
+    assert after.state_positions == after.positions == before.positions
+    while replica.follow():
+        pass
+    assert replica.open_windows("by_region")["rows"].to_list() == [2]
