@@ -11,6 +11,7 @@ import pytest
 from cluster import apicurio
 from cluster import kafka as kafka_node
 from cluster import spark as spark_jars
+from cluster.process import ServerProcess
 
 
 @pytest.fixture(scope="session")
@@ -44,13 +45,19 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.fixture(scope="session")
-def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a schema registry that is not ours: Apicurio's."""
+def apicurios(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ServerProcess, str]]:
+    """A schema registry that is not ours: its process and its address."""
     if reason := apicurio.missing():
         pytest.skip(f"servers: {reason}")
     process, address = apicurio.start(tmp_path_factory.mktemp("apicurio"))
-    yield address
+    yield process, address
     process.stop()
+
+
+@pytest.fixture
+def foreign(apicurios: tuple[ServerProcess, str]) -> str:
+    """The address of that registry."""
+    return apicurios[1]
 
 
 @pytest.fixture

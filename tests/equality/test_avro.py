@@ -6,6 +6,8 @@ A topic changes from Avro to JSON in its middle, and a stranger writes to it wit
 from __future__ import annotations
 
 import json
+import signal
+import time
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +24,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 from bench.generate import chunk
+from cluster.process import ServerProcess
 from server_site import Site
 from tests.equality.job_a import plan_of
 from tests.equality.test_door import doors, in_order
@@ -37,6 +40,7 @@ from wayside.runtime.folder import Folder
 from wayside.runtime.parts import broker_of
 from wayside.runtime.schemas import schemas_of
 from wayside.settings import Settings
+from wayside.wire.registry import RegistryClient
 
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
 THEIRS = [
@@ -150,3 +154,49 @@ def test_with_our_own_registry(kafka: Any, spark: Any, tmp_path: Path) -> None:
 
 def test_with_the_registry_of_others(kafka: Any, spark: Any, foreign: str, tmp_path: Path) -> None:
     compared(kafka, spark, tmp_path, "avro_foreign", foreign)
+
+
+def test_a_registry_that_stands_still_is_waited_for(
+    kafka: Any, spark: Any, apicurios: tuple[ServerProcess, str], tmp_path: Path
+) -> None:
+    """No record is unreadable because of it: both engines try again until it answers."""
+    process, address = apicurios
+    plan = plan_of("avro_frozen", 2)
+    lines = [line.rstrip("\n").encode() for line in chunk(0, 3_000)]
+    expected = in_the_laptop(plan, lambda intake: in_order(intake, lines, None), tmp_path)
+    writers = brokers(kafka, plan, tmp_path, address)
+    with doors(plan, writers[0]) as intakes:
+        (intake,) = intakes.values()
+        in_order(intake, lines, None)
+    names = {name: prefix_of(plan) + name for name in plan.topics}
+    schema_of = RegistryClient(address, timeout=2.0).schema
+    more = {"servers": kafka.servers, "names": names, "schema_of": schema_of}
+    store, other = SqliteStore(tmp_path / "cluster.sqlite"), SqliteStore(tmp_path / "other.sqlite")
+    engines = {
+        "spark": on_spark(plan, writers[1], spark, store, tmp_path, **more),
+        "embedded": EmbeddedEngine(plan, writers[1], prepared(other, plan)),
+    }
+    process.send(signal.SIGSTOP)
+    try:
+        for engine in engines.values():
+            engine.start()
+        for engine in engines.values():
+            until(lambda engine=engine: any("registry" in node.last_error for node in engine.status()))
+            assert engine.failure is None
+    finally:
+        process.send(signal.SIGCONT)
+    for engine in engines.values():
+        until(lambda engine=engine: not any(node.lag for node in engine.status()))
+        engine.stop()
+    assert differences(expected, rows_of(plan, writers[1], store, engines["spark"])) == []
+    assert differences(expected, rows_of(plan, writers[1], other, engines["embedded"])) == []
+    for broker in writers:
+        broker.close()
+
+
+def until(holds: Callable[[], bool], seconds: float = 120) -> None:
+    """Wait for a condition, generously."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.05)

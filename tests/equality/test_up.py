@@ -104,7 +104,7 @@ def test_readings_reach_both_replicas_through_spark(foreign: str, tmp_path: Path
             assert (closed["count"], closed["average"], closed["open"]) == (2, 21.0, False)
             assert (still["count"], still["average"], still["open"]) == (1, 19.5, True)
             wait_for(lambda address=address: called(address) == ["departure", "arrival", "departure"])  # type: ignore[misc]  # bound at once
-        assert httpx2.get(f"{foreign}/subjects", timeout=30).json() == ["processed_messages-value"]
+        assert "processed_messages-value" in httpx2.get(f"{foreign}/subjects", timeout=30).json()
         (vehicle,) = rows(two, "/v1/tables/vehicles?vehicle_id=v")
         assert vehicle["line_id"].startswith("halcyon/")
         lines = httpx2.get(one.rstrip("/") + "/api/transit/passed?place=halcyon/central&minutes=5", timeout=30)
