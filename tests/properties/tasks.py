@@ -134,7 +134,7 @@ class TaskEngine:
         for topic in self.plan.topics:
             self.ledger.partitions[topic] = len(self.broker.partitions(topic))
         found = read(self.broker, starts_of(self.plan, self.broker, self.ledger), None, self.max_rows)
-        if not found and not self.ledger.due():
+        if not found and not self.ledger.due(self.ledger.clock.monotonic()):
             return 0
         effects, _ = micro_batch(
             self.ledger, self.content, self.order, lambda job, topics: pieces_of(job, found, topics)
