@@ -82,12 +82,22 @@ class Calls:
     `passed` is an endpoint with what has called at a place, asked with `?place=` and `?minutes=`: each of its rows has
     `thing`, `line`, `path` (null where none is known), `event` (`arrival` or `departure`), the instant `at`, and in
     seconds or null `headway` and `dwell`; `spacing` is `even`, `bunched`, `gap` or null.
+
+    `shares` is an endpoint with how much on a line was in time, asked with `?line=` and `?hours=`: a row per hour with
+    `from` and `to`, how many were `compared` with a plan, and the shares `on_time_share`, `early_share` and
+    `late_share` of those, or null. `planned` is one with what was planned on a path, asked with `?path=`, `?minutes=`
+    and `?ahead=`: a row per run with two lists of one length, `at` (milliseconds since 1970) and `along` (metres).
+
+    With `past`, all of them take `?at=`, an instant of the past, and answer as things were then.
     """
 
     path: str
     title: str
     board: str
     passed: str = ""
+    shares: str = ""
+    planned: str = ""
+    past: bool = False
 
 
 @dataclass(frozen=True)

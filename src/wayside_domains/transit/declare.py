@@ -17,6 +17,7 @@ from wayside_domains.transit.endpoints import board_of
 from wayside_domains.transit.frequent import by_start
 from wayside_domains.transit.headways import headway_endpoints
 from wayside_domains.transit.irish import Reader
+from wayside_domains.transit.linepage import line_endpoints
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network, Networks
 from wayside_domains.transit.objects import Objects
@@ -181,6 +182,7 @@ class Transit:
                 self.vehicles,
                 *self.windows(),
                 self.passages.times,
+                self.passages.numbers,
                 *self.tables(),
                 self.passages.latest,
                 *self.objects.tables,
@@ -192,6 +194,7 @@ class Transit:
                 board_of(self.networks, self.vehicles.name, self.name),
                 *endpoints_of(self.networks, self.vehicles.name, f"{self.prefix}alerts", self.name),
                 *headway_endpoints(self.networks, self.passages.times.name, self.vehicles.name, self.name),
+                *line_endpoints(self.networks, self.passages.numbers.name, self.name),
                 *feeds_of(
                     self.networks, Tables(self.vehicles.name, f"{self.prefix}predictions", f"{self.prefix}alerts")
                 ),

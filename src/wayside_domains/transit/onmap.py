@@ -61,7 +61,10 @@ def map_of(name: str, title: str, table: str, prefix: str) -> Map:
             "silent": State("scheduled, no signal", "hollow"),
         },
         facts=[Fact("speed", "Speed", "m/s"), Fact("occupancy", "Occupancy", words=OCCUPANCY)],
-        calls=Calls(f"/api/{name}/calls", title="Next stops", board="Departures", passed=f"/api/{name}/passed"),
+        calls=Calls(
+            f"/api/{name}/calls", title="Next stops", board="Departures", passed=f"/api/{name}/passed",
+            shares=f"/api/{name}/punctual", planned=f"/api/{name}/planned",
+        ),
         unseen=f"/api/{name}/silent",
         window=f"{prefix}route_delay", output="positions",
         thing_word="vehicle", things_word="vehicles", place_word="stop", line_word="line",

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from wayside.domain import Flow, Table, Window, count, maximum, mean, minimum
+from wayside.domain import Flow, Table, Window, count, maximum, mean, minimum, total
 from wayside_domains.transit.apart import apart_on
 from wayside_domains.transit.arrivals import BUNCHED, LONGEST, ON_TIME, Leg, between_words, due_at
 from wayside_domains.transit.matching import Timetables
@@ -33,11 +33,12 @@ MOVED = tuple(name for name in VehicleMove.fields if name not in ("route_id", "d
 
 @dataclass(frozen=True)
 class Passages:
-    """The steps: calls at stops one by one, the newest of each stop and line, and those of a span of time."""
+    """The steps: calls at stops one by one, the newest of each stop and line, those of a span of time, and numbers."""
 
     calls: Flow
     latest: Table
     times: Window
+    numbers: Window
 
 
 def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
@@ -69,7 +70,13 @@ def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
         calls=count(), moment=minimum("moment"), delay=mean("delay"), headway=mean("headway"), dwell=mean("dwell"),
         planned_headway=minimum("planned_headway"), bunched=mean("bunched"), gaps=mean("gap"),
     )  # fmt: skip
-    return Passages(calls, latest, times)
+    # Spans are short, because rows are held until a span closes; who asks for hours adds them up.
+    numbers = calls.window(
+        f"{prefix}line_calls", by=["network", "route_id", "direction_id", "event"], every="5m", lateness=LATENESS,
+        calls=count(), on_time=total("on_time"), early=total("early"), late=total("late"), delay=total("delay"),
+        latest=maximum("delay"),
+    )  # fmt: skip
+    return Passages(calls, latest, times, numbers)
 
 
 def progressing(rows: pl.LazyFrame) -> pl.LazyFrame:
@@ -170,6 +177,7 @@ def spaced(rows: pl.LazyFrame) -> pl.LazyFrame:
     share = headway / pl.col("planned_headway")
     spacing = pl.when(share < BUNCHED).then(pl.lit("bunched")).when(share > GAPPED).then(pl.lit("gap"))
     came = (pl.col("event") == "departure") & (pl.col("came_event") == "arrival")
+    delay = pl.col("delay")
     made = {
         "moment": pl.col("timestamp").dt.epoch("us") / 1e6,
         "dwell": pl.when(came).then(seconds("timestamp", "came")),
@@ -177,6 +185,8 @@ def spaced(rows: pl.LazyFrame) -> pl.LazyFrame:
         "spacing": pl.when(share.is_not_null()).then(spacing.otherwise(pl.lit("even"))),
         "bunched": (share < BUNCHED).cast(pl.Float64),
         "gap": (share > GAPPED).cast(pl.Float64),
+        "early": (delay < ON_TIME[0]).cast(pl.Float64),
+        "late": (delay > ON_TIME[1]).cast(pl.Float64),
     }
     return rows.select([made.get(name, pl.col(name)).alias(name) for name in StopCall.fields])
 

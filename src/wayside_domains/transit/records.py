@@ -147,6 +147,8 @@ class StopCall(Passage, key=("network", "stop_id"), time="timestamp"):
     bunched: float | None = field(ge=0, le=1, doc="1 when bunched with the vehicle ahead, else 0")
     gap: float | None = field(ge=0, le=1, doc="1 when far behind the vehicle ahead, else 0")
     ahead_vehicle_id: str | None
+    early: float | None = field(ge=0, le=1, doc="1 when more than a minute early, else 0")
+    late: float | None = field(ge=0, le=1, doc="1 when more than five minutes late, else 0")
 
 
 class StopPrediction(Record, key=("network", "trip_id", "start_date", "call"), time="timestamp"):
