@@ -88,7 +88,7 @@ class Calls:
     `late_share` of those, or null. `planned` is one with what was planned on a path, asked with `?path=`, `?minutes=`
     and `?ahead=`: a row per run with two lists of one length, `at` (milliseconds since 1970) and `along` (metres).
 
-    With `past`, all of them take `?at=`, an instant of the past, and answer as things were then.
+    With `past`, all of them and `unseen` take `?at=`, an instant of the past, and answer as things were then.
     """
 
     path: str

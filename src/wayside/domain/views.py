@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Literal, Protocol
 
 import polars as pl
 
 from wayside.errors import DeclarationError
+
+BACK = timedelta(minutes=5)
+"""How old what a table held at an instant of the past may have been then."""
 
 
 class Generator(Protocol):
@@ -44,6 +47,14 @@ class Queries(Protocol):
         self, name: str, start: datetime, end: datetime, *, by: Sequence[str], where: Mapping[str, Sequence[Any]] | None
     ) -> pl.DataFrame:
         """One row per group over the whole range: counts and sums added, averages as sum over count."""
+
+    def past(self, at: datetime, *, back: timedelta = BACK) -> Queries:
+        """The same questions as of an instant of the past, which is then `now`.
+
+        Tables hold what was told within `back` before it, as the log has it, or the lake beyond the log's retention;
+        a table of a step that neither keeps (one that compares rows, or joins them) cannot be asked. Windows are those
+        that are known today.
+        """
 
     def generator(self, feed: str) -> Generator:
         """The simulator behind a feed of this domain."""

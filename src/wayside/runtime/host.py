@@ -161,6 +161,7 @@ def services_of(service: Service, limits: Limits) -> Services:
         create_topics=service.settings.create_topics,
         admin_token=service.settings.admin_token.get_secret_value() or service.folder.token(),
         guarded=bool(service.settings.admin_token.get_secret_value()),
+        hot_keep=service.settings.hot_keep,
     )
 
 

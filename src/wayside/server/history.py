@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,6 +12,7 @@ import polars as pl
 from wayside.domain import Flow, Plan, Stream, Topic
 from wayside.domain.feeds import Transform
 from wayside.domain.flow import Join
+from wayside.server.older import kept
 from wayside.server.problems import ProblemError
 from wayside.server.services import Services
 from wayside.server.windows import filtered
@@ -63,14 +64,33 @@ def readings(
     services: Services, source: Source, span: tuple[datetime, datetime], where: Mapping[str, list[Any]]
 ) -> pl.DataFrame:
     """All rows in [start, end), by time. Raises ProblemError when the range holds too much."""
-    broker, topic, moment = services.broker, source.topic, source.moment
     start, end = span
     found: list[pl.DataFrame] = []
+    for frame in records(services, source.topic, span):
+        rows = step(source, frame, where).filter(pl.col(source.moment).is_between(start, end, closed="left"))
+        if rows.height:
+            found.append(rows)
+    if not found:
+        return source.flow.record.empty()
+    return pl.concat(found).sort(source.moment, maintain_order=True)
+
+
+def records(services: Services, topic: Topic, span: tuple[datetime, datetime]) -> Iterator[pl.DataFrame]:
+    """A topic's records around [start, end), each partition's in its order: of the lake where the log has let go of
+    them, else of the log. Raises ProblemError when the range holds too much."""
+    broker, time = services.broker, topic.record.time
+    start, end = span
     scanned = 0
     deadline = services.clock.monotonic() + services.limits.query_seconds * 0.8
-    time = topic.record.time
-    for info in broker.partitions(topic.name):
-        position = max(info.start, broker.seek(topic.name, info.partition, start))
+    parts = broker.partitions(topic.name)
+    firsts = {info.partition: broker.seek(topic.name, info.partition, start) for info in parts}
+    # Where the log holds entries of before the range, it holds the range as well.
+    cut = {info.partition: info.start for info in parts if info.start > 0 and firsts[info.partition] <= info.start}
+    for frame in kept(services, topic, span, cut):
+        scanned += frame.height
+        yield frame
+    for info in parts:
+        position = max(info.start, firsts[info.partition])
         while position < info.end:
             batch = broker.read(topic.name, info.partition, position, max_rows=CHUNK)
             if batch is None:
@@ -81,14 +101,9 @@ def readings(
                 raise ProblemError(
                     422, "The range holds too many records to look through.", next="Ask for a shorter range."
                 )
-            rows = step(source, batch.frame, where).filter(pl.col(moment).is_between(start, end, closed="left"))
-            if rows.height:
-                found.append(rows)
+            yield batch.frame
             if time is not None and batch.frame.height and batch.frame[time].min() - DISORDER > end:  # type: ignore[operator]  # a datetime
                 break
-    if not found:
-        return source.flow.record.empty()
-    return pl.concat(found).sort(moment, maintain_order=True)
 
 
 def step(source: Source, frame: pl.DataFrame, where: Mapping[str, list[Any]]) -> pl.DataFrame:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 
-from wayside.domain.views import Generator
+from wayside.domain import Table
+from wayside.domain.views import BACK, Generator
 from wayside.errors import NotFoundError
+from wayside.server.past import as_of
 from wayside.server.services import Services
 from wayside.server.windows import declared, partials, summed
 from wayside.specs import WindowSpec
@@ -37,6 +39,9 @@ class LiveQueries:
         spec = self._spec(name)
         return summed(spec, partials(self._services, spec, start, end, where), by)
 
+    def past(self, at: datetime, *, back: timedelta = BACK) -> LiveQueries:
+        return PastQueries(self._services, at, back)
+
     def generator(self, feed: str) -> Generator:
         generators = self._services.generators
         if feed not in generators:
@@ -45,8 +50,29 @@ class LiveQueries:
             )
         return generators[feed]
 
+    def _table(self, name: str) -> Table:
+        tables = self._services.plan.tables
+        if name not in tables:
+            raise NotFoundError(f"There is no table {name!r}.", why=f"Tables: {', '.join(tables) or 'none'}.")
+        return tables[name]
+
     def _spec(self, name: str) -> WindowSpec:
         windows = self._services.plan.windows
         if name not in windows:
             raise NotFoundError(f"There is no window {name!r}.", why=f"Windows: {', '.join(windows) or 'none'}.")
         return windows[name].spec
+
+
+class PastQueries(LiveQueries):
+    """The same as of an instant: tables are found again in the log, or in the lake where it has let go of them."""
+
+    def __init__(self, services: Services, at: datetime, back: timedelta) -> None:
+        super().__init__(services)
+        self._at = at
+        self._back = back
+
+    def now(self) -> datetime:
+        return self._at
+
+    def table(self, name: str, where: Where = None) -> pl.DataFrame:
+        return as_of(self._services, self._table(name), self._at, self._back, where)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
@@ -53,6 +53,7 @@ class Services:
     `create_topics`, the REST Proxy creates a topic of plain messages when one is produced to that does not exist.
     Who changes topics must show `admin_token`; without one nobody may. With `guarded`, who replays what was rejected
     must show it too: without it anybody may who reaches the server, as anybody may post records.
+    `hot_keep` is how long `store` keeps windows.
     """
 
     plan: Plan
@@ -76,3 +77,4 @@ class Services:
     create_topics: bool = False
     admin_token: str = field(default="", repr=False)
     guarded: bool = False
+    hot_keep: timedelta = timedelta(days=14)

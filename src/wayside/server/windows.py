@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from wayside.domain import Window
 from wayside.server import documents, frames
+from wayside.server.older import closed as archived
 from wayside.server.operations import Context, Handler, Operation, Operations
 from wayside.server.params import FIRST, LAST, Given, Param, read
 from wayside.server.problems import ProblemError
@@ -47,10 +48,15 @@ def filtered(rows: pl.DataFrame, where: Where) -> pl.DataFrame:
 def partials(services: Services, spec: WindowSpec, start: datetime, end: datetime, where: Where) -> pl.DataFrame:
     """Closed windows inside [start, end) and open ones that start in it, as partial rows with the column `open`.
 
-    The open ones are read first: a window that closes in between is then in both, and the closed row counts.
+    The open ones are read first: a window that closes in between is then in both, and the closed row counts. Windows
+    that the store has let go of are read from the lake.
     """
     open = services.engine.open_windows(spec.name)
-    closed = services.store.windows(spec.name, start, end, where=where)
+    closed = services.store.windows(spec.name, start, end, where=where).select(list(spec.schema))
+    older = archived(services, spec, (start, end))
+    if older is not None and older.height:
+        key = ["window_start", "window_end", *spec.by]
+        closed = pl.concat([filtered(older, where).join(closed, on=key, how="anti", nulls_equal=True), closed])
     inside = (pl.col("window_start") >= start) & (pl.col("window_start") < end)
     open = filtered(open.filter(inside), where).select(list(spec.schema))
     place = ["window_start", *spec.by]
@@ -60,7 +66,7 @@ def partials(services: Services, spec: WindowSpec, start: datetime, end: datetim
         open = open.group_by("window_start", "window_end", *spec.by, maintain_order=True).agg(spec.combine())
     both = pl.concat(
         [
-            closed.select(list(spec.schema)).with_columns(open=pl.lit(False)),
+            closed.with_columns(open=pl.lit(False)),
             open.select(list(spec.schema)).with_columns(open=pl.lit(True)),
         ]
     )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from wayside.domain import Answer, Endpoint, Queries
+from wayside_domains.transit.answering import AT, dated, iso, problem
 from wayside_domains.transit.boards import Departure, departures, runs_of
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.timetable import Timetable
@@ -16,18 +17,13 @@ TEXT = {"type": "string", "maxLength": 256}
 MOST = 24 * 60
 
 
-def problem(status: int, title: str, detail: str) -> Answer:
-    """An error as problem details."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return Answer(status, body, {"content-type": "application/problem+json"})
-
-
 MINUTES = {"type": "integer", "minimum": 0, "maximum": MOST}
 PARAMETERS = {
     "network": TEXT,
     "stop": TEXT,
     "before": {**MINUTES, "default": 5, "description": "minutes back"},
     "ahead": {**MINUTES, "default": 30, "description": "minutes ahead"},
+    "at": AT,
 }
 REPLIES = {200: "departures in the order of their expected times", 404: "no such stop", 422: "a wrong parameter"}
 
@@ -55,7 +51,7 @@ def board_of(networks: Networks, table: str, name: str) -> Endpoint:
         return written(timetable, given["stop"], now, departures(timetable, given["stop"], now, runs, **span))
 
     summary = "What leaves a stop or station: planned and expected"
-    return Endpoint("GET", f"/api/{name}/departures", board, summary, parameters=PARAMETERS, replies=REPLIES)
+    return Endpoint("GET", f"/api/{name}/departures", dated(board), summary, parameters=PARAMETERS, replies=REPLIES)
 
 
 def written(timetable: Timetable, stop: str, now: datetime, rows: list[Departure]) -> Answer:
@@ -71,8 +67,3 @@ def written(timetable: Timetable, stop: str, now: datetime, rows: list[Departure
         "departures": [{**asdict(row), "planned": iso(row.planned), "expected": iso(row.expected)} for row in rows],
     }
     return Answer(200, body)
-
-
-def iso(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from wayside.domain import Answer, Endpoint, Queries
+from wayside_domains.transit.answering import AT, Handler, dated, iso, problem
 from wayside_domains.transit.boards import DEAD, STALE
-from wayside_domains.transit.endpoints import iso, problem
 from wayside_domains.transit.networks import Networks
-from wayside_domains.transit.onmap import Handler, unheard
+from wayside_domains.transit.onmap import unheard
 
 LONGEST = 24 * 60
 MINUTES: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": LONGEST}
@@ -27,14 +27,19 @@ OUTPUTS = ("delay", "headway", "dwell")
 
 def headway_endpoints(networks: Networks, times: str, vehicles: str, name: str) -> list[Endpoint]:
     """`GET /api/<name>/passed` and `GET /api/<name>/lines`, from the window of calls and the table of vehicles."""
-    asked = {"place": PLACE, "minutes": {**MINUTES, "default": 60, "description": "minutes back"}, "event": EVENT}
+    asked = {
+        "place": PLACE,
+        "minutes": {**MINUTES, "default": 60, "description": "minutes back"},
+        "event": EVENT,
+        "at": AT,
+    }
     replies = {200: "calls, the newest first", 404: "no such network or stop", 422: "a wrong parameter"}
     summary = "What called at a stop: when, how late, how long it stayed, and how far behind the one ahead"
-    span = {"minutes": {**MINUTES, "default": 30, "description": "minutes back, for headways"}}
+    span = {"minutes": {**MINUTES, "default": 30, "description": "minutes back, for headways"}, "at": AT}
     lines = "How each line is running: vehicles live, stale and silent, delay, headways, bunching and gaps"
     return [
-        Endpoint("GET", f"/api/{name}/passed", passed(networks, times), summary, None, asked, replies),
-        Endpoint("GET", f"/api/{name}/lines", running(networks, times, vehicles), lines, None, span, replies),
+        Endpoint("GET", f"/api/{name}/passed", dated(passed(networks, times)), summary, None, asked, replies),
+        Endpoint("GET", f"/api/{name}/lines", dated(running(networks, times, vehicles)), lines, None, span, replies),
     ]
 
 
@@ -73,11 +78,11 @@ def passed(networks: Networks, times: str) -> Handler:
 
 
 def recent(queries: Queries, times: str, minutes: int, where: Mapping[str, Any]) -> pl.DataFrame:
-    """Calls of the last minutes; windows are of a minute and count as a whole."""
+    """Calls of the last minutes, and none of what came after now where that is an instant of the past."""
     now = queries.now()
-    begin = (now - timedelta(minutes=minutes)).replace(second=0, microsecond=0)
-    found = queries.windows(times, begin, now + timedelta(minutes=2), where)
-    return found.filter(pl.col("moment") >= (now - timedelta(minutes=minutes)).timestamp())
+    since = now - timedelta(minutes=minutes)
+    found = queries.windows(times, since.replace(second=0, microsecond=0), now + timedelta(minutes=2), where)
+    return found.filter(pl.col("moment").is_between(since.timestamp(), now.timestamp()))
 
 
 def told(row: Mapping[str, Any], path: Callable[[str], str | None]) -> dict[str, Any]:

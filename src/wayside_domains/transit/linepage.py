@@ -11,10 +11,8 @@ import numpy as np
 import polars as pl
 
 from wayside.domain import Answer, Endpoint, Queries
-from wayside_domains.transit.endpoints import iso, problem
-from wayside_domains.transit.instants import AT, WrongInstantError, instant_of
+from wayside_domains.transit.answering import AT, Handler, dated, iso, problem
 from wayside_domains.transit.networks import Networks
-from wayside_domains.transit.onmap import Handler
 from wayside_domains.transit.times import anchor, service_days, text_of
 from wayside_domains.transit.timetable import Timetable, Trip
 
@@ -47,8 +45,8 @@ def line_endpoints(networks: Networks, window: str, name: str) -> list[Endpoint]
     plan = "What the timetable has running on a way: where each run should be when"
     runs = {200: "runs in the order of their starts", 404: "no such way", 422: "a wrong parameter"}
     return [
-        Endpoint("GET", f"/api/{name}/punctual", punctual(networks, window), hourly, None, HOURS, found),
-        Endpoint("GET", f"/api/{name}/planned", planned(networks), plan, None, PLANNED, runs),
+        Endpoint("GET", f"/api/{name}/punctual", dated(punctual(networks, window)), hourly, None, HOURS, found),
+        Endpoint("GET", f"/api/{name}/planned", dated(planned(networks)), plan, None, PLANNED, runs),
     ]
 
 
@@ -67,19 +65,16 @@ def punctual(networks: Networks, window: str) -> Handler:
         if not given.get("line") or hours is None or direction not in (None, "0", "1") or event not in EVENTS:
             detail = f"Give `line`; `hours` is 1 to {MOST_HOURS}, `direction` 0 or 1, `event` arrival or departure."
             return problem(422, "A parameter is missing or wrong", detail)
-        try:
-            until = instant_of(queries, given)
-        except WrongInstantError as error:
-            return problem(422, "A parameter is wrong", str(error))
         where: dict[str, list[Any]] = {"route_id": [given["line"]], "event": [event]}
         where |= {"network": [given["network"]]} if given.get("network") else {}
         where |= {"direction_id": [int(direction)]} if direction is not None else {}
+        until = queries.now()
         zone = ZoneInfo(zone_of(networks, given.get("network"), given["line"]))
         starts = hours_of(until, hours, zone)
         # What is still open is of now, and not of any instant before.
-        end = until if until < queries.now() else until + SPAN
+        end = until if given.get("at") else until + SPAN
         rows = by_hour(queries.windows(window, starts[0], end, where), starts)
-        body = {"now": iso(queries.now()), "until": iso(until), "zone": zone.key, "line": given["line"], "rows": rows}
+        body = {"now": iso(until), "until": iso(until), "zone": zone.key, "line": given["line"], "rows": rows}
         return Answer(200, body)
 
     return answer
@@ -136,18 +131,15 @@ def planned(networks: Networks) -> Handler:
         if not slash or minutes is None or ahead is None:
             detail = f"Give `path` (network/shape); `minutes` is 1 to {LONGEST}, `ahead` 0 to {LONGEST}."
             return problem(422, "A parameter is missing or wrong", detail)
-        try:
-            at = instant_of(queries, given)
-        except WrongInstantError as error:
-            return problem(422, "A parameter is wrong", str(error))
         timetable = networks.timetable(network)
         if timetable is None or timetable.line(shape) is None:
             return problem(404, "Not found", "There is no such way in that network, or it has no timetable.")
-        span = (at - timedelta(minutes=minutes), at + timedelta(minutes=ahead))
+        now = queries.now()
+        span = (now - timedelta(minutes=minutes), now + timedelta(minutes=ahead))
         rows = [run_of(timetable, day, trip) for day, trip in runs_between(timetable, shape, *span)]
         stops = {name: iso(moment) for name, moment in zip(("from", "to"), span, strict=True)}
         found = sorted((row for row in rows if row["at"]), key=lambda row: (row["at"][0], row["trip_id"]))
-        return Answer(200, {"now": iso(queries.now()), **stops, "path": given["path"], "rows": found})
+        return Answer(200, {"now": iso(now), **stops, "path": given["path"], "rows": found})
 
     return answer
 

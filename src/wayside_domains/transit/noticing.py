@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from wayside.domain import Queries
 from wayside_domains.transit.timetable import Timetable
 
 Row = Mapping[str, Any]
 MOST = 20
+TOLD = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,21 @@ def with_stations(timetable: Timetable | None, stops: Iterable[str]) -> frozense
         return given
     parents = timetable.stops.select("stop_id", "parent_station").drop_nulls().iter_rows()
     return given | {parent for stop, parent in parents if stop in given}
+
+
+def notices_at(live: Queries, then: Queries, table: str, network: str) -> list[dict[str, Any]]:
+    """The notices of a network as they were.
+
+    Of the past, those that were told within an hour before, as feeds that are polled do, and those that were told even
+    earlier and still hold.
+    """
+    own = {"network": [network]}
+    now = live.table(table, own).to_dicts()
+    if then is live:
+        return now
+    found = {row["alert_id"]: row for row in now if row["timestamp"] <= then.now()}
+    told = then.past(then.now(), back=TOLD).table(table, own).to_dicts()
+    return list((found | {row["alert_id"]: row for row in told}).values())
 
 
 def shown(rows: Iterable[Row], concern: Concern, now: datetime, iso: Any) -> list[dict[str, Any]]:

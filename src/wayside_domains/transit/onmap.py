@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,10 +10,10 @@ import numpy as np
 import polars as pl
 
 from wayside.domain import Answer, Band, Calls, Endpoint, Fact, Lines, Map, Places, Queries, State
+from wayside_domains.transit.answering import AT, Handler, as_asked, dated, iso, problem
 from wayside_domains.transit.boards import DEAD, Departure, departures, runs_of
-from wayside_domains.transit.endpoints import iso, problem
 from wayside_domains.transit.networks import Networks
-from wayside_domains.transit.noticing import Concern, of_stop, of_vehicle, shown
+from wayside_domains.transit.noticing import Concern, notices_at, of_stop, of_vehicle, shown
 from wayside_domains.transit.times import anchor, day_of, service_days, text_of
 from wayside_domains.transit.timetable import Timetable
 
@@ -36,7 +36,6 @@ OCCUPANCY = {
     "NO_DATA_AVAILABLE": "not known",
     "NOT_BOARDABLE": "takes nobody on",
 }
-Handler = Callable[[Queries, Any, Mapping[str, str]], Answer]
 TEXT = {"type": "string", "maxLength": 512}
 
 
@@ -64,6 +63,7 @@ def map_of(name: str, title: str, table: str, prefix: str) -> Map:
         calls=Calls(
             f"/api/{name}/calls", title="Next stops", board="Departures", passed=f"/api/{name}/passed",
             shares=f"/api/{name}/punctual", planned=f"/api/{name}/planned",
+            past=True,
         ),
         unseen=f"/api/{name}/silent",
         window=f"{prefix}route_delay", output="positions",
@@ -79,34 +79,39 @@ def endpoints_of(networks: Networks, table: str, notices: str, name: str) -> lis
         "place": {**TEXT, "description": "network/stop"},
         "before": {**minutes, "default": 1, "description": "minutes back, at a place"},
         "ahead": {**minutes, "default": 90, "description": "minutes ahead, at a place"},
+        "at": AT,
     }
     replies = {200: "calls in the order of their times", 404: "no such stop", 422: "a wrong parameter"}
-    calls, silent = calls_at(networks, table, notices), silence(networks, table)
+    calls, silent = calls_at(networks, table, notices), dated(silence(networks, table))
+    missing, there = "Trips that should be under way and of which nobody hears", {200: "where the timetable has them"}
     return [
         Endpoint("GET", f"/api/{name}/calls", calls, "Next calls of a vehicle, or at a stop", None, asked, replies),
-        Endpoint("GET", f"/api/{name}/silent", silent, "Trips that should be under way and of which nobody hears"),
+        Endpoint("GET", f"/api/{name}/silent", silent, missing, None, {"at": AT}, there),
     ]
 
 
 def calls_at(networks: Networks, table: str, notices: str) -> Handler:
     """What answers for the calls of a vehicle, and for those at a stop, with the notices that concern it."""
 
-    def told(queries: Queries, network: str, concern: Concern) -> list[dict[str, Any]]:
-        return shown(queries.table(notices, {"network": [network]}).to_dicts(), concern, queries.now(), iso)
+    def told(live: Queries, queries: Queries, network: str, concern: Concern) -> list[dict[str, Any]]:
+        return shown(notices_at(live, queries, notices, network), concern, queries.now(), iso)
 
-    def calls(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
+    def of_thing(live: Queries, queries: Queries, thing: str) -> Answer:
+        rows, said = [], []
+        for state in queries.table(table, {"vehicle_id": [thing]}).to_dicts():
+            own, timetable = calls_of_vehicle(networks, state), networks.timetable(state["network"])
+            concern = of_vehicle(state, timetable, [row["place"].partition("/")[2] for row in own])
+            rows += own
+            said += told(live, queries, state["network"], concern)
+        return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS, "notices": said})
+
+    def calls(live: Queries, _: Any, given: Mapping[str, str]) -> Answer:
+        try:
+            queries = as_asked(live, given)
+        except ValueError as error:
+            return problem(422, "A parameter is wrong", str(error))
         if given.get("thing"):
-            states = queries.table(table, {"vehicle_id": [given["thing"]]}).to_dicts()
-            rows = [row for state in states for row in calls_of_vehicle(networks, state)]
-            ahead = [row["place"].partition("/")[2] for row in rows]
-            said = [
-                one
-                for state in states
-                for one in told(
-                    queries, state["network"], of_vehicle(state, networks.timetable(state["network"]), ahead)
-                )
-            ]
-            return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS, "notices": said})
+            return of_thing(live, queries, given["thing"])
         network, slash, stop = given.get("place", "").partition("/")
         if not slash:
             return problem(422, "A parameter is missing", "Give `thing` (a vehicle) or `place` (network/stop).")
@@ -119,7 +124,7 @@ def calls_at(networks: Networks, table: str, notices: str) -> Handler:
         before, ahead_of = (timedelta(minutes=int(text)) for text in spans)
         runs = runs_of(queries.table(table, {"network": [network]}))
         found = departures(timetable, stop, queries.now(), runs, before=before, ahead=ahead_of)
-        said = told(queries, network, of_stop(timetable, stop, {row.route_id for row in found}))
+        said = told(live, queries, network, of_stop(timetable, stop, {row.route_id for row in found}))
         rows = board(timetable, stop, found)
         return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS, "notices": said})
 
@@ -134,8 +139,10 @@ def silence(networks: Networks, table: str) -> Handler:
         now = queries.now()
         heard = queries.table(table).filter(pl.col("timestamp") > now - DEAD)
         known = set(heard.select("network", "trip_id").iter_rows())
-        # Of a network that was silent as a whole until just now nobody can say which of its trips are.
-        spoken = {network for network in heard["network"] if now - first.setdefault(network, now) >= SETTLED}
+        spoken = set(heard["network"])
+        if not given.get("at"):
+            # Of a network that was silent as a whole until just now nobody can say which of its trips are.
+            spoken = {network for network in spoken if now - first.setdefault(network, now) >= SETTLED}
         timetables = [timetable for timetable in networks.timetables() if timetable.network in spoken]
         found = [row for timetable in timetables for row in unheard(timetable, now, known)]
         return Answer(200, {"now": iso(now), "rows": found[:MOST]})

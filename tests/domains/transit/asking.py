@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wayside.domain import Answer
+from wayside.ports import Lake
 from wayside.runtime.trial import Trial
 from wayside.server.queries import LiveQueries
 from wayside.server.services import Services
@@ -11,10 +12,11 @@ from wayside.server.services import Services
 class Asking:
     """`Asking(trial)("passed", place="halcyon/central")` asks `GET /api/<the domain's name>/passed`."""
 
-    def __init__(self, trial: Trial) -> None:
+    def __init__(self, trial: Trial, *, lake: Lake | None = None) -> None:
         (domain,) = trial.plan.domains
         self.domain = domain
-        self.queries = LiveQueries(Services(trial.plan, trial.broker, trial.store, trial.engine, {}, clock=trial.clock))
+        ports = (trial.plan, trial.broker, trial.store, trial.engine)
+        self.queries = LiveQueries(Services(*ports, {}, clock=trial.clock, lake=lake))
 
     def __call__(self, what: str, /, **given: str) -> Answer:
         (endpoint,) = (one for one in self.domain.endpoints if one.path == f"/api/{self.domain.name}/{what}")

@@ -37,7 +37,10 @@ def test_a_map_is_declared_to_the_page(city: Site) -> None:
     assert (map["horizon_seconds"], map["stale_seconds"], map["dead_seconds"]) == (30, 90, 300)
     assert map["bands"][0] == {"name": "early", "tone": "early", "below": -60}
     assert map["states"]["unheard"]["look"] == "hollow"
-    assert map["calls"] == {"path": "/api/city/due", "title": "Next stops", "board": "Departures", "passed": ""}
+    assert map["calls"] == {
+        "path": "/api/city/due", "title": "Next stops", "board": "Departures",
+        "passed": "", "shares": "", "planned": "", "past": False,
+    }  # fmt: skip
     assert map["lines"]["geometry"] == "ways"
     assert city.client.get("/v1/layers/ways").json()["features"][0]["id"] == "red-out"
 
