@@ -74,8 +74,9 @@ class Calls:
 
     At a place `before` and `ahead` say how many minutes around now are wanted. It answers `{"rows": [...], "basis":
     text}`; each row has `thing`, `place`, `place_name`, `line`, `toward`, `direction` (0, 1 or null), `planned` and
-    `expected` (instants or null) and `state` (`live`, `stale`, `silent`, `planned` or `departed`). `basis` says in
-    words what an expected time rests on. `notices`, which may be missing, are what people should know of the thing or
+    `expected` (instants or null) and `state` (`live`, `stale`, `silent`, `planned`, `departed` or `cancelled`).
+    `basis` says in words what expected times rest on; a row may have a `basis` of its own: `prediction`, `delay` or
+    `timetable`. `notices`, which may be missing, are what people should know of the thing or
     place: each has `title`, and `text`, `kind` (in words), `from` and `to` (instants) or null. `title` heads the list
     on a thing's card, `board` that on a place's.
 

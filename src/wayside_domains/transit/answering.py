@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +17,15 @@ AT: dict[str, Any] = {
     "description": "an instant of the past, with its zone: the answer is of then; now unless given",
 }
 FIRST = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Names of the tables of vehicles, predictions and notices."""
+
+    vehicles: str
+    predictions: str
+    notices: str
 
 
 def problem(status: int, title: str, detail: str) -> Answer:

@@ -1,18 +1,20 @@
 """What leaves a stop from five minutes ago to half an hour ahead: the plan, and what the vehicles say of it.
 
-The expected time is the planned one and the delay that the vehicle has now, called just that: no model is asked. A trip
-that should be under way and of which nobody hears is `silent`, a vehicle that was heard of too long ago is `stale`.
+The expected time is what the agency's feed predicts, where it does; else the planned one and the delay that the
+vehicle has now. Each is called just that (`basis`): no model is asked. A trip that should be under way and of which
+nobody hears is `silent`, a vehicle that was heard of too long ago is `stale`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 import polars as pl
 
+from wayside_domains.transit.foretold import Foretold, Predictions
 from wayside_domains.transit.matching import AT_STOP
 from wayside_domains.transit.times import anchor, service_days, text_of
 from wayside_domains.transit.timetable import Timetable
@@ -22,13 +24,19 @@ LATEST = timedelta(hours=1)
 """A vehicle that is later than this is not looked for on the board."""
 STALE = timedelta(seconds=90)
 DEAD = timedelta(minutes=5)
-State = Literal["live", "stale", "silent", "planned", "departed"]
+State = Literal["live", "stale", "silent", "planned", "departed", "cancelled"]
+Basis = Literal["prediction", "delay", "timetable"]
 Runs = Mapping[tuple[str, str], Mapping[str, Any]]
+Expects = Callable[[Sequence[str]], Predictions]
 
 
 @dataclass(frozen=True)
 class Departure:
-    """One line of a board. `expected` equals `planned` where no vehicle is known; `age` in seconds."""
+    """One line of a board. `expected` equals `planned` where nothing is known beside the timetable; `age` in seconds.
+
+    `delay` is the vehicle's own, in seconds, whatever is predicted. `state` is `cancelled` where the trip will not run,
+    or not stop here.
+    """
 
     trip_id: str
     start_date: str
@@ -43,6 +51,16 @@ class Departure:
     state: State
     vehicle_id: str | None
     age: float | None
+    basis: Basis
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of a call beside its timetable: its vehicle, and what the agency's feed expects."""
+
+    state: Mapping[str, Any] | None = None
+    told: Foretold | None = None
+    cancelled: bool = False
 
 
 def runs_of(states: pl.DataFrame) -> Runs:
@@ -59,11 +77,22 @@ def departures(
     *,
     before: timedelta = BEFORE,
     ahead: timedelta = AHEAD,
+    expects: Expects | None = None,
 ) -> list[Departure]:
-    """The board of a stop, or of a station with all of its platforms, in the order of expected times."""
+    """The board of a stop, or of a station with all of its platforms, in the order of expected times.
+
+    `expects` gives the predictions of some trips.
+    """
     found: list[Departure] = []
-    for day, row in planned(timetable, stop_id, now, before, ahead):
-        line = departure(timetable, day, row, now, runs.get((row["trip_id"], text_of(day))))
+    rows = list(planned(timetable, stop_id, now, before, ahead))
+    trips = sorted({row["trip_id"] for _, row in rows})
+    predictions = expects(trips) if expects is not None else Predictions([], now)
+    for day, row in rows:
+        trip_id = row["trip_id"]
+        told = predictions.of(timetable, trip_id, day)
+        call = timetable.calls_of(trip_id).sequences.index(row["sequence"]) if told else -1
+        known = Known(runs.get((trip_id, text_of(day))), told.get(call), predictions.cancelled(trip_id, day))
+        line = departure(timetable, day, row, now, known)
         if now - before <= line.expected <= now + ahead:
             found.append(line)
     return sorted(found, key=lambda line: (line.expected, line.planned, line.trip_id))
@@ -89,21 +118,13 @@ def planned(
                 yield day, row
 
 
-def departure(
-    timetable: Timetable, day: date, row: Mapping[str, Any], now: datetime, state: Mapping[str, Any] | None
-) -> Departure:
-    """One line of the board: a call of the plan with what is known of the vehicle that makes it."""
-    due = timetable.at(day, row["departs"])
+def departure(timetable: Timetable, day: date, row: Mapping[str, Any], now: datetime, known: Known) -> Departure:
+    """One line of the board: a call of the plan with what is known of it."""
+    due, state = timetable.at(day, row["departs"]), known.state
     age = (now - state["timestamp"]).total_seconds() if state is not None else None
     delay = state["delay"] if state is not None and age is not None and age < DEAD.total_seconds() else None
-    expected = due + timedelta(seconds=max(0.0, delay)) if delay is not None else due
-    kind: State
-    if state is None or age is None or age >= DEAD.total_seconds():
-        kind = "silent" if timetable.at(day, row["starts"]) + timedelta(minutes=2) < now else "planned"
-    elif has_left(timetable, row, state):
-        kind = "departed"
-    else:
-        kind = "live" if age < STALE.total_seconds() else "stale"
+    kind = state_of(timetable, day, row, now, known)
+    expected, basis = expected_at(due, delay, kind, known.told)
     return Departure(
         row["trip_id"],
         text_of(day),
@@ -118,7 +139,39 @@ def departure(
         kind,
         state["vehicle_id"] if state is not None else None,
         round(age, 1) if age is not None else None,
+        basis,
     )
+
+
+def state_of(timetable: Timetable, day: date, row: Mapping[str, Any], now: datetime, known: Known) -> State:
+    """How a call stands."""
+    state = known.state
+    age = (now - state["timestamp"]).total_seconds() if state is not None else None
+    if known.cancelled or (known.told is not None and known.told.skipped):
+        return "cancelled"
+    if state is None or age is None or age >= DEAD.total_seconds():
+        started = timetable.at(day, row["starts"]) + timedelta(minutes=2) < now
+        return "silent" if started and known.told is None else "planned"
+    if has_left(timetable, row, state):
+        return "departed"
+    return "live" if age < STALE.total_seconds() else "stale"
+
+
+def expected_at(due: datetime, delay: float | None, kind: State, told: Foretold | None) -> tuple[datetime, Basis]:
+    """When a call is expected to end, and what that rests on."""
+    if kind == "cancelled":
+        return due, "timetable"
+    if told is not None and kind != "departed":
+        return datetime.fromtimestamp(told.departure, UTC), "prediction"
+    return (due, "timetable") if delay is None else (due + timedelta(seconds=max(0.0, delay)), "delay")
+
+
+def words_of(bases: Iterable[str], timetable: str) -> str:
+    """What expected times rest on, in words; `timetable` are those for the plan and the present delay."""
+    found = set(bases)
+    if "prediction" not in found:
+        return timetable
+    return "agency's predictions" + (f" where it has any, else on the {timetable}" if len(found) > 1 else "")
 
 
 def has_left(timetable: Timetable, row: Mapping[str, Any], state: Mapping[str, Any]) -> bool:

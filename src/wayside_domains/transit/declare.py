@@ -13,6 +13,7 @@ from wayside.adapters import EventStream, Polling, Simulation, Simulator
 from wayside.domain import Domain, Feed, Geometry, Layer, Place, Table, Topic, Window, count, maximum, mean, minimum
 from wayside.errors import DeclarationError
 from wayside_domains.transit import drawing, jsonapi, realtime
+from wayside_domains.transit.answering import Tables
 from wayside_domains.transit.endpoints import board_of
 from wayside_domains.transit.frequent import by_start
 from wayside_domains.transit.headways import headway_endpoints
@@ -23,7 +24,7 @@ from wayside_domains.transit.networks import Network, Networks
 from wayside_domains.transit.objects import Objects
 from wayside_domains.transit.onmap import endpoints_of, map_of
 from wayside_domains.transit.passages import passages_of
-from wayside_domains.transit.publishing import Tables, feeds_of
+from wayside_domains.transit.publishing import feeds_of
 from wayside_domains.transit.records import Notice, StopEvent, StopPrediction, VehiclePosition, VehicleState
 from wayside_domains.transit.simulation import events_of, positions_of
 from wayside_domains.transit.swapping import chores_of
@@ -175,6 +176,7 @@ class Transit:
 
     def domain(self) -> Domain:
         """Everything that is declared."""
+        told = Tables(self.vehicles.name, f"{self.prefix}predictions", f"{self.prefix}alerts")
         return Domain(
             self.name,
             self.title,
@@ -191,13 +193,11 @@ class Transit:
             geometries=self.geometries(),
             maps=[map_of(self.name, self.title, self.vehicles.name, self.prefix)],
             endpoints=[
-                board_of(self.networks, self.vehicles.name, self.name),
-                *endpoints_of(self.networks, self.vehicles.name, f"{self.prefix}alerts", self.name),
+                board_of(self.networks, told, self.name),
+                *endpoints_of(self.networks, told, self.name),
                 *headway_endpoints(self.networks, self.passages.times.name, self.vehicles.name, self.name),
                 *line_endpoints(self.networks, self.passages.numbers.name, self.name),
-                *feeds_of(
-                    self.networks, Tables(self.vehicles.name, f"{self.prefix}predictions", f"{self.prefix}alerts")
-                ),
+                *feeds_of(self.networks, told),
             ],
             zone=self.zone,
             chores=chores_of(self.networks),

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from wayside.domain import Answer, Endpoint, Queries
-from wayside_domains.transit.answering import AT, dated, iso, problem
-from wayside_domains.transit.boards import Departure, departures, runs_of
+from wayside_domains.transit.answering import AT, Tables, dated, iso, problem
+from wayside_domains.transit.boards import Departure, departures, runs_of, words_of
+from wayside_domains.transit.foretold import predictions_at
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.timetable import Timetable
 
@@ -28,8 +30,8 @@ PARAMETERS = {
 REPLIES = {200: "departures in the order of their expected times", 404: "no such stop", 422: "a wrong parameter"}
 
 
-def board_of(networks: Networks, table: str, name: str) -> Endpoint:
-    """`GET /api/<name>/departures`: the board of one stop, with the vehicles of a table."""
+def board_of(networks: Networks, tables: Tables, name: str) -> Endpoint:
+    """`GET /api/<name>/departures`: the board of one stop."""
 
     def board(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
         missing = [parameter for parameter in ("network", "stop") if not given.get(parameter)]
@@ -46,9 +48,12 @@ def board_of(networks: Networks, table: str, name: str) -> Endpoint:
             known = ", ".join(network.name for network in networks)
             return problem(404, "Not found", f"There is no such stop in that network. Networks: {known}.")
         now = queries.now()
-        runs = runs_of(queries.table(table, {"network": [timetable.network]}))
+        runs = runs_of(queries.table(tables.vehicles, {"network": [timetable.network]}))
+        network, past = timetable.network, bool(given.get("at"))
+        expects = partial(predictions_at, queries, tables.predictions, network, past=past)
         span = {"before": timedelta(minutes=before), "ahead": timedelta(minutes=ahead)}
-        return written(timetable, given["stop"], now, departures(timetable, given["stop"], now, runs, **span))
+        rows = departures(timetable, given["stop"], now, runs, **span, expects=expects)
+        return written(timetable, given["stop"], now, rows)
 
     summary = "What leaves a stop or station: planned and expected"
     return Endpoint("GET", f"/api/{name}/departures", dated(board), summary, parameters=PARAMETERS, replies=REPLIES)
@@ -63,7 +68,7 @@ def written(timetable: Timetable, stop: str, now: datetime, rows: list[Departure
         "network": timetable.network,
         "stop_id": stop,
         "stop": place[0] if place else stop,
-        "basis": "schedule plus the vehicle's present delay",
+        "basis": words_of((row.basis for row in rows), "schedule plus the vehicle's present delay"),
         "departures": [{**asdict(row), "planned": iso(row.planned), "expected": iso(row.expected)} for row in rows],
     }
     return Answer(200, body)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import numpy as np
 import polars as pl
 
 from wayside.domain import Answer, Band, Calls, Endpoint, Fact, Lines, Map, Places, Queries, State
-from wayside_domains.transit.answering import AT, Handler, as_asked, dated, iso, problem
-from wayside_domains.transit.boards import DEAD, Departure, departures, runs_of
+from wayside_domains.transit.answering import AT, Handler, Tables, as_asked, dated, iso, problem
+from wayside_domains.transit.boards import DEAD, Departure, departures, expected_at, runs_of, words_of
+from wayside_domains.transit.foretold import CANCELLED, Foretold, Predictions, predictions_at
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.noticing import Concern, notices_at, of_stop, of_vehicle, shown
 from wayside_domains.transit.times import anchor, day_of, service_days, text_of
@@ -71,7 +73,7 @@ def map_of(name: str, title: str, table: str, prefix: str) -> Map:
     )  # fmt: skip
 
 
-def endpoints_of(networks: Networks, table: str, notices: str, name: str) -> list[Endpoint]:
+def endpoints_of(networks: Networks, tables: Tables, name: str) -> list[Endpoint]:
     """`GET /api/<name>/calls?thing=` or `?place=`, and `GET /api/<name>/silent`."""
     minutes = {"type": "integer", "minimum": 0, "maximum": LONGEST}
     asked = {
@@ -82,7 +84,7 @@ def endpoints_of(networks: Networks, table: str, notices: str, name: str) -> lis
         "at": AT,
     }
     replies = {200: "calls in the order of their times", 404: "no such stop", 422: "a wrong parameter"}
-    calls, silent = calls_at(networks, table, notices), dated(silence(networks, table))
+    calls, silent = calls_at(networks, tables), dated(silence(networks, tables))
     missing, there = "Trips that should be under way and of which nobody hears", {200: "where the timetable has them"}
     return [
         Endpoint("GET", f"/api/{name}/calls", calls, "Next calls of a vehicle, or at a stop", None, asked, replies),
@@ -90,20 +92,22 @@ def endpoints_of(networks: Networks, table: str, notices: str, name: str) -> lis
     ]
 
 
-def calls_at(networks: Networks, table: str, notices: str) -> Handler:
+def calls_at(networks: Networks, tables: Tables) -> Handler:
     """What answers for the calls of a vehicle, and for those at a stop, with the notices that concern it."""
 
-    def told(live: Queries, queries: Queries, network: str, concern: Concern) -> list[dict[str, Any]]:
-        return shown(notices_at(live, queries, notices, network), concern, queries.now(), iso)
+    def said(live: Queries, queries: Queries, network: str, concern: Concern) -> list[dict[str, Any]]:
+        return shown(notices_at(live, queries, tables.notices, network), concern, queries.now(), iso)
 
     def of_thing(live: Queries, queries: Queries, thing: str) -> Answer:
-        rows, said = [], []
-        for state in queries.table(table, {"vehicle_id": [thing]}).to_dicts():
-            own, timetable = calls_of_vehicle(networks, state), networks.timetable(state["network"])
-            concern = of_vehicle(state, timetable, [row["place"].partition("/")[2] for row in own])
+        rows, notices = [], []
+        for state in queries.table(tables.vehicles, {"vehicle_id": [thing]}).to_dicts():
+            network, trips = state["network"], [state["trip_id"]] if state["trip_id"] is not None else []
+            told = predictions_at(queries, tables.predictions, network, trips, past=queries is not live)
+            own = calls_of_vehicle(networks, state, told)
+            ahead = [row["place"].partition("/")[2] for row in own]
             rows += own
-            said += told(live, queries, state["network"], concern)
-        return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS, "notices": said})
+            notices += said(live, queries, network, of_vehicle(state, networks.timetable(network), ahead))
+        return answered(queries, rows, notices)
 
     def calls(live: Queries, _: Any, given: Mapping[str, str]) -> Answer:
         try:
@@ -121,24 +125,33 @@ def calls_at(networks: Networks, table: str, notices: str) -> Handler:
         spans = [given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))]
         if not all(text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LONGEST for text in spans):
             return problem(422, "Not a number", f"`before` and `ahead` are whole minutes up to {LONGEST}.")
-        before, ahead_of = (timedelta(minutes=int(text)) for text in spans)
-        runs = runs_of(queries.table(table, {"network": [network]}))
-        found = departures(timetable, stop, queries.now(), runs, before=before, ahead=ahead_of)
-        said = told(live, queries, network, of_stop(timetable, stop, {row.route_id for row in found}))
-        rows = board(timetable, stop, found)
-        return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": BASIS, "notices": said})
+        span = dict(zip(("before", "ahead"), (timedelta(minutes=int(text)) for text in spans), strict=True))
+        runs = runs_of(queries.table(tables.vehicles, {"network": [network]}))
+        expects = partial(predictions_at, queries, tables.predictions, network, past=queries is not live)
+        found = departures(timetable, stop, queries.now(), runs, **span, expects=expects)
+        concern = of_stop(timetable, stop, {row.route_id for row in found})
+        return answered(queries, board(timetable, stop, found), said(live, queries, network, concern))
 
     return calls
 
 
-def silence(networks: Networks, table: str) -> Handler:
+def answered(queries: Queries, rows: list[dict[str, Any]], notices: list[dict[str, Any]]) -> Answer:
+    """Calls with what their expected times rest on."""
+    basis = words_of((row["basis"] for row in rows), BASIS)
+    return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": basis, "notices": notices})
+
+
+def silence(networks: Networks, tables: Tables) -> Handler:
     """What answers for the trips of which nobody hears."""
     first: dict[str, datetime] = {}
 
     def silent(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
         now = queries.now()
-        heard = queries.table(table).filter(pl.col("timestamp") > now - DEAD)
+        heard = queries.table(tables.vehicles).filter(pl.col("timestamp") > now - DEAD)
         known = set(heard.select("network", "trip_id").iter_rows())
+        # Of a trip that its own feed has cancelled, nobody should hear.
+        cancelled = queries.table(tables.predictions, {"relationship": list(CANCELLED)})
+        known |= set(cancelled.select("network", "trip_id").iter_rows())
         spoken = set(heard["network"])
         if not given.get("at"):
             # Of a network that was silent as a whole until just now nobody can say which of its trips are.
@@ -156,14 +169,14 @@ def board(timetable: Timetable, stop: str, found: list[Departure]) -> list[dict[
         {
             "thing": row.vehicle_id, "place": f"{timetable.network}/{stop}", "place_name": None, "line": row.route_id,
             "toward": row.headsign, "direction": row.direction_id, "planned": iso(row.planned), "state": row.state,
-            "expected": iso(row.expected) if row.delay is not None else None,
+            "expected": iso(row.expected) if row.basis != "timetable" else None, "basis": row.basis,
         }
         for row in found
     ]  # fmt: skip
 
 
-def calls_of_vehicle(networks: Networks, state: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Where a vehicle calls from where it is on: planned by its timetable, expected with its present delay."""
+def calls_of_vehicle(networks: Networks, state: Mapping[str, Any], told: Predictions) -> list[dict[str, Any]]:
+    """Where a vehicle calls from where it is on: planned by its timetable, expected by its feed or present delay."""
     newest = networks.timetable(state["network"])
     timetable = newest.of_trip(state["trip_id"]) if newest is not None else None
     trip = timetable.trip(state["trip_id"]) if timetable is not None else None
@@ -174,19 +187,23 @@ def calls_of_vehicle(networks: Networks, state: Mapping[str, Any]) -> list[dict[
         return []
     day = day_of(state["start_date"])
     stations = dict(timetable.stops.select("stop_id", "parent_station").iter_rows())
+    foretold = told.of(timetable, trip.trip_id, day)
+    off = told.cancelled(trip.trip_id, day)
     found = []
     for number in np.flatnonzero(calls.along >= state["along"] - 30)[:NEXT]:
         stop = calls.stops[number]
-        due = timetable.at(day, float(calls.arrivals[number]))
-        late = timedelta(seconds=max(0.0, state["delay"])) if state["delay"] is not None else None
+        due, one = timetable.at(day, float(calls.arrivals[number])), foretold.get(int(number))
+        kind: Any = "cancelled" if off or (one is not None and one.skipped) else "live"
+        own = Foretold(one.arrival, one.arrival) if one is not None else None
+        expected, basis = expected_at(due, state["delay"], kind, own)
         place = timetable.place(stop)
         found.append(
             {
                 "thing": state["vehicle_id"], "place": f"{timetable.network}/{stations.get(stop) or stop}",
                 "place_name": place[0] if place else stop, "line": trip.route_id, "toward": trip.headsign,
                 "direction": trip.direction_id,
-                "planned": iso(due), "expected": iso(due + late) if late is not None else None,
-                "state": "live" if late is not None else "planned",
+                "planned": iso(due), "expected": iso(expected) if basis != "timetable" else None, "basis": basis,
+                "state": "planned" if kind == "live" and basis == "timetable" else kind,
             }
         )  # fmt: skip
     return found

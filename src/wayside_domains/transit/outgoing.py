@@ -2,18 +2,20 @@
 
 Trips, routes and stops that the timetable does not have are not named, because whoever reads the feed looks them up
 there. A vehicle that was not heard of for long is left out, with its trip. Of a trip the calls that lie ahead are told:
-the timetable, later by the delay that the vehicle has now. No model is asked, and so no uncertainty is given.
+as the network's own feed expects them where it does, else by the timetable, later by the delay that the vehicle has
+now. No model is asked, and so no uncertainty is given.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
+from wayside_domains.transit.foretold import ANY_DAY, SKIPPED, Predictions
 from wayside_domains.transit.known import Known
 from wayside_domains.transit.matching import AT_STOP
 from wayside_domains.transit.times import anchor, day_of, service_days, text_of
@@ -31,22 +33,19 @@ OCCUPANCIES = {
 }  # fmt: skip
 EXTRA = {"ADDED", "UNSCHEDULED"}
 """Trips that run although the timetable does not have them."""
-CANCELLED = ("CANCELED", "DELETED")
-SKIPPED = "SKIPPED"
 Row = Mapping[str, Any]
 Value = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Present:
-    """A network as it is known at an instant: rows of the tables of vehicles, of predictions that say that a trip or
-    call will not be, and of notices."""
+    """A network as it is known at an instant: rows of the tables of vehicles and notices, and its predictions."""
 
     network: str
     known: Known | None
     now: datetime
     vehicles: Sequence[Row]
-    changes: Sequence[Row]
+    predictions: Predictions
     notices: Sequence[Row]
 
     @property
@@ -75,16 +74,17 @@ class Present:
     @cached_property
     def cancelled(self) -> set[tuple[str, str]]:
         """Trips of a day that will not run, as the network's own feed says."""
-        rows = [row for row in self.changes if row["relationship"] in CANCELLED]
-        found = {(row["trip_id"], row["start_date"]) for row in rows if row["start_date"] != "-"}
-        undated = {row["trip_id"] for row in rows if row["start_date"] == "-"}
-        return found | {(trip_id, text_of(day)) for trip_id in undated if (day := self.today(trip_id)) is not None}
+        found = set()
+        for trip_id, told in self.predictions.runs():
+            day = self.today(trip_id) if told == ANY_DAY else day_or_none(told)
+            if day is not None and self.predictions.cancelled(trip_id, day):
+                found.add((trip_id, text_of(day)))
+        return found
 
     @cached_property
-    def skipped(self) -> set[tuple[str, str, str]]:
-        """Calls at which nothing will stop: trip, day (- for any) and call, as StopPrediction names them."""
-        rows = [row for row in self.changes if row["relationship"] == SKIPPED]
-        return {(row["trip_id"], row["start_date"], row["call"]) for row in rows}
+    def on_trips(self) -> set[tuple[str, str]]:
+        """Trips, with their days, that fresh vehicles run."""
+        return {(row["trip_id"], row["start_date"]) for row in self.fresh if row["trip_id"] is not None}
 
     @cached_property
     def detoured(self) -> set[str]:
@@ -178,7 +178,7 @@ def trip_of(present: Present, trip_id: str, day: str | None) -> Value:
 
 
 def trip_updates(present: Present) -> list[Value]:
-    """One entity per trip that a vehicle runs, then one per trip that will not run."""
+    """One entity per trip that a vehicle runs, per one that only the network's feed tells of, and per cancelled one."""
     timetable = present.timetable
     if timetable is None:
         return []
@@ -187,11 +187,39 @@ def trip_updates(present: Present) -> list[Value]:
         update = update_of(present, timetable, row)
         if update is not None:
             found[run_id(row["trip_id"], day_of(row["start_date"]))] = update
-    for trip_id, day in sorted(present.cancelled):
-        name = f"{trip_id}@{day}"
+    for trip_id, told in sorted(present.predictions.runs()):
+        day = present.today(trip_id) if told == ANY_DAY else day_or_none(told)
+        if day is not None and (name := run_id(trip_id, day)) not in found:
+            update = foretold_update(present, timetable, trip_id, day)
+            found |= {name: update} if update is not None else {}
+    for trip_id, start in sorted(present.cancelled):
+        name = f"{trip_id}@{start}"
         if name not in found and timetable.trip(trip_id) is not None:
-            found[name] = {"trip": trip_of(present, trip_id, day), "timestamp": present.at}
+            found[name] = {"trip": trip_of(present, trip_id, start), "timestamp": present.at}
     return [{"id": name, "trip_update": update} for name, update in found.items()]
+
+
+def foretold_update(present: Present, timetable: Timetable, trip_id: str, day: date) -> Value | None:
+    """A trip whose vehicle nobody hears, as the network's feed expects it; null where it told nothing lately."""
+    told = present.predictions.told(trip_id, day)
+    start = text_of(day)
+    if told is None or present.now - told > FRESH or timetable.trip(trip_id) is None:
+        return None
+    if (trip_id, start) in present.cancelled or (trip_id, start) in present.on_trips:
+        return None
+    expected = present.predictions.of(timetable, trip_id, day)
+    ahead = [index for index, one in expected.items() if one.skipped or one.departure >= present.at]
+    calls = list(calls_told(present, timetable, (trip_id, day), ahead, 0))
+    first = next((event for call in calls for event in events_of(call)), None)
+    if first is None:
+        return None
+    found: Value = {"trip": trip_of(present, trip_id, start), "timestamp": min(int(told.timestamp()), present.at)}
+    return {**found, **({"delay": first["delay"]} if "delay" in first else {}), "stop_time_update": calls}
+
+
+def events_of(call: Value) -> Iterator[Value]:
+    """Arrival and departure of a call, as far as they are told."""
+    yield from (call[name] for name in ("arrival", "departure") if name in call)
 
 
 def update_of(present: Present, timetable: Timetable, row: Row) -> Value | None:
@@ -213,26 +241,46 @@ def update_of(present: Present, timetable: Timetable, row: Row) -> Value | None:
 
 
 def calls_ahead(present: Present, timetable: Timetable, row: Row) -> Iterator[Value]:
-    """The calls of a trip from where its vehicle is on. None is told to be over, and nothing leaves before its time."""
-    trip_id, start = row["trip_id"], row["start_date"]
-    calls, late = timetable.calls_of(trip_id), max(0, round(row["delay"]))
+    """The calls of a trip from where its vehicle is on."""
+    calls = timetable.calls_of(row["trip_id"])
     assert calls.along is not None
-    zero = int(anchor(day_of(start), timetable.zone).timestamp())
-    last = len(calls) - 1
-    for index in range(len(calls)):
-        if calls.along[index] < row["along"] - AT_STOP:
-            continue
+    ahead = [index for index in range(len(calls)) if calls.along[index] >= row["along"] - AT_STOP]
+    # Who stands at a stop has arrived there.
+    there = {index for index in ahead if calls.along[index] <= row["along"] + AT_STOP}
+    run, late = (row["trip_id"], day_of(row["start_date"])), max(0, round(row["delay"]))
+    return calls_told(present, timetable, run, ahead, late, there=there)
+
+
+def calls_told(
+    present: Present, timetable: Timetable, run: tuple[str, date], ahead: Sequence[int], late: int,
+    *, there: Set[int] = frozenset(),
+) -> Iterator[Value]:  # fmt: skip
+    """Some calls of a trip: as the network's feed expects them, else `late` seconds behind the timetable.
+
+    None is told to be over, times never go back, and by the timetable nothing leaves early.
+    """
+    trip_id, day = run
+    calls, foretold = timetable.calls_of(trip_id), present.predictions.of(timetable, trip_id, day)
+    zero, last, least = int(anchor(day, timetable.zone).timestamp()), len(calls) - 1, present.at
+    for index in ahead:
         call: Value = {"stop_sequence": calls.sequences[index], "stop_id": calls.stops[index]}
-        names = {str(calls.sequences[index]), calls.stops[index]}
-        if any((trip_id, day, name) in present.skipped for day in (start, "-") for name in names):
+        told = foretold.get(index)
+        if told is not None and told.skipped:
             yield {**call, "schedule_relationship": SKIPPED}
             continue
-        there = calls.along[index] <= row["along"] + AT_STOP
         for name, seconds in (("arrival", calls.arrivals[index]), ("departure", calls.departures[index])):
-            # A trip begins with a departure and ends with an arrival, and who stands at a stop has arrived.
-            if index == (0 if name == "arrival" else last) or (name == "arrival" and there and index < last):
+            # A trip begins with a departure and ends with an arrival.
+            if index == (0 if name == "arrival" else last) or (name == "arrival" and index in there and index < last):
                 continue
             due = zero + int(seconds)
-            expected = max(due + late, present.at)
-            call[name] = {"time": expected} if COPY.fullmatch(trip_id) else {"time": expected, "delay": expected - due}
+            least = max(least, round(getattr(told, name)) if told is not None else due + late)
+            call[name] = {"time": least} if COPY.fullmatch(trip_id) else {"time": least, "delay": least - due}
         yield call
+
+
+def day_or_none(text: str) -> date | None:
+    """The day of a text; null for what is none."""
+    try:
+        return day_of(text)
+    except ValueError:
+        return None

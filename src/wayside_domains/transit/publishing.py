@@ -16,9 +16,11 @@ from typing import Any
 
 from wayside.domain import Answer, Endpoint, Queries
 from wayside_domains.transit.announcing import alerts
+from wayside_domains.transit.answering import Tables
+from wayside_domains.transit.foretold import Predictions
 from wayside_domains.transit.known import Known
 from wayside_domains.transit.networks import Networks
-from wayside_domains.transit.outgoing import CANCELLED, SKIPPED, Present, trip_updates, vehicle_positions
+from wayside_domains.transit.outgoing import Present, trip_updates, vehicle_positions
 from wayside_domains.transit.realtime import feed_message
 
 PERIOD = 5.0
@@ -27,19 +29,13 @@ LEAP = 60.0
 """A clock that goes back by less is waited for; one that goes back further was wrong before and is right now."""
 KINDS: Mapping[str, tuple[str, Callable[[Present], list[dict[str, Any]]]]] = {
     "vehicle_positions": ("where vehicles are", vehicle_positions),
-    "trip_updates": ("when trips call: the timetable and the vehicle's present delay", trip_updates),
+    "trip_updates": (
+        "when trips call: as the agency's feed expects, else timetable and present delay",
+        trip_updates,
+    ),
     "alerts": ("notices to riders", alerts),
 }
 FORMS = {"pb": "application/x-protobuf", "json": "application/json"}
-
-
-@dataclass(frozen=True)
-class Tables:
-    """Names of the tables of vehicles, predictions and notices."""
-
-    vehicles: str
-    predictions: str
-    notices: str
 
 
 @dataclass
@@ -76,13 +72,12 @@ class Publisher:
         if before is not None and -LEAP < (now - before.present.now).total_seconds() < PERIOD:
             return before
         own = {"network": [network]}
-        changed = {**own, "relationship": [*CANCELLED, SKIPPED]}
         present = Present(
             network,
             self._lookup(network),
             now,
             queries.table(self._tables.vehicles, own).to_dicts(),
-            queries.table(self._tables.predictions, changed).to_dicts(),
+            Predictions(queries.table(self._tables.predictions, own).iter_rows(named=True), now),
             queries.table(self._tables.notices, own).to_dicts(),
         )
         self._written[network] = Written(present)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,8 +20,10 @@ from wayside.domain import Domain, Endpoint
 from wayside.runtime.trial import Trial
 from wayside_domains.transit import Network, Transit, city
 from wayside_domains.transit.simulation import positions_of
+from wayside_domains.transit.times import anchor
 
 BEGAN = datetime(2026, 11, 26, 17, tzinfo=UTC)
+DAY = date(2026, 11, 26)
 KINDS = ("vehicle_positions", "trip_updates", "alerts")
 THINGS = 90
 
@@ -94,8 +96,31 @@ def hour() -> list[Snapshot]:
             running = trial.table("vehicles").drop_nulls(["trip_id", "along", "delay"])
             coming = timetable.trips_on(now.date()).filter(starts=19 * 3600)["trip_id"]
             trial.push("stop_predictions", changes(running.row(0, named=True), running.row(1, named=True), coming, now))
+        if step >= 20 and step % 2 == 0:
+            expected = foretold(trial.table("vehicles"), now, random.Random(step))
+            assert trial.push("stop_predictions", expected).rejected == 0
         found.append(feeds.snapshot(timetable, found[-1] if found else None))
     return found
+
+
+def foretold(vehicles: Any, now: datetime, chance: random.Random) -> list[dict[str, Any]]:
+    """What an agency's feed expects: of some that run, and of some that nobody hears; with times that go to and fro."""
+    timetable = city.timetable()
+    second = (now - anchor(DAY, timetable.zone)).total_seconds()
+    soon = timetable.trips_on(DAY)
+    soon = soon.filter(soon["starts"].is_between(second - 600, second + 600))["trip_id"].to_list()
+    heard = vehicles.drop_nulls(["trip_id", "along"])["trip_id"].to_list()
+    said = []
+    for trip_id in [*heard[::4], *soon[::3]]:
+        calls = timetable.calls_of(trip_id)
+        for index in range(0, len(calls), 3):
+            at = timetable.at(DAY, float(calls.arrivals[index]) + chance.uniform(-120, 400))
+            said.append(
+                {"network": "halcyon", "trip_id": trip_id, "start_date": "20261126", "timestamp": now.isoformat(),
+                 "call": str(calls.sequences[index]), "stop_sequence": calls.sequences[index], "removed": False,
+                 chance.choice(["arrival", "departure"]): at.isoformat()}
+            )  # fmt: skip
+    return said
 
 
 def changes(cancelled: dict[str, Any], skipping: dict[str, Any], coming: Any, now: datetime) -> list[dict[str, Any]]:
@@ -116,6 +141,10 @@ def test_every_snapshot_of_an_hour_keeps_every_rule(hour: list[Snapshot]) -> Non
     assert min(len(snapshot.vehicles) for snapshot in hour) > 40
     assert min(len(snapshot.trips) for snapshot in hour) > 30
     assert sum(len(trip.stop_time_update) for snapshot in hour for trip in snapshot.trips) > 20_000
+    alone = [
+        trip for snapshot in hour for trip in snapshot.trips if not trip.HasField("vehicle") and trip.stop_time_update
+    ]
+    assert len(alone) > 100, "trips of which only the agency's feed tells"
 
 
 def test_the_hour_holds_what_the_rules_are_about(hour: list[Snapshot]) -> None:

@@ -249,3 +249,38 @@ def test_the_time_of_the_feed_never_goes_back(board: Board) -> None:
     before = handler(board, None, {}).body  # type: ignore[arg-type]  # asks for tables only
     board.clock.advance(-30)
     assert handler(board, None, {}).body == before  # type: ignore[arg-type]  # asks for tables only
+
+
+def test_what_the_agency_expects_is_told_on_in_its_own_order(board: Board) -> None:
+    board.clock.advance(180)  # two minutes late, half-way from A to B
+    board.says()
+    said = {"network": "x", "trip_id": "r1", "start_date": "20261126", "timestamp": board.now().isoformat()}
+    at = {5: "8:09:00", 9: "8:08:00"}  # D before C, which cannot be
+    rows = [
+        {**said, "call": str(number), "stop_sequence": number, "removed": False,
+         "arrival": datetime.fromtimestamp(seconds(time), UTC).isoformat()}
+        for number, time in at.items()
+    ]  # fmt: skip
+    assert board.trial.push("stop_predictions", rows).rejected == 0
+    (one,) = board.read("trip_updates")
+    update = one["trip_update"]
+    assert abs(update["delay"] - 120) <= 1, "that of the vehicle"
+    bee, cee, dee = update["stop_time_update"]
+    assert bee["arrival"]["delay"] == update["delay"]
+    assert cee["arrival"] == {"time": seconds("8:09:00"), "delay": 300}
+    assert cee["departure"] == {"time": seconds("8:10:00"), "delay": 300}
+    assert dee["arrival"] == {"time": seconds("8:10:00"), "delay": 180}
+
+
+def test_a_trip_that_only_the_agency_tells_of_is_told_on_while_that_is_fresh(board: Board) -> None:
+    said = {"network": "x", "trip_id": "r2", "start_date": "-", "removed": False}
+    board.clock.advance(55 * 60)
+    said |= {"timestamp": board.now().isoformat(), "departure": (EIGHT + timedelta(minutes=63)).isoformat()}
+    assert board.trial.push("stop_predictions", [{**said, "call": "1", "stop_sequence": 1}]).rejected == 0
+    (one,) = board.read("trip_updates")
+    assert one["id"] == "r2@20261126"
+    assert "vehicle" not in one["trip_update"]
+    assert one["trip_update"]["delay"] == 180
+    assert [call["stop_id"] for call in one["trip_update"]["stop_time_update"]] == ["A", "B", "C", "D"]
+    board.clock.advance(90)
+    assert board.read("trip_updates") == []
