@@ -3,18 +3,23 @@ late rows are those of the embedded engine."""
 
 from __future__ import annotations
 
+import io
 import json
 import random
+import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psycopg
 import pytest
 
 from tests.equality.worlds import BareKafka, Message, copied, differences, embedded, on_spark, rows_of
 from tests.realdata.recordings import agency, irish, mbta
+from tests.unit.adapters.strangers import Handler, Stranger
 from wayside.domain import Plan
 from wayside.hot.postgres.store import PostgresStore
 from wayside_domains.transit import Network, Transit, city
@@ -98,3 +103,37 @@ def test_a_city_whose_timetable_each_worker_reads_by_itself(
     assert rows["table halcyon_vehicles"].drop_nulls("along").height > 20
     times = rows["closed halcyon_stop_times"], rows["open halcyon_stop_times"]
     assert sum(frame["delay__n"].sum() for frame in times) > 150
+
+
+def test_a_timetable_from_an_address_reaches_the_workers_as_the_engine_has_it(
+    kafka: Any, spark: Any, stores: Callable[[str], PostgresStore], tmp_path: Path
+) -> None:
+    """It is fetched twice: after the second time some trips are only in the one before, and still under way."""
+    whole, fewer = ({**city.tables()} for _ in range(2))
+    fewer["trips.txt"] = fewer["trips.txt"].filter(pl.col("route_id") != "M1")
+    bodies = [zipped(whole), zipped(fewer)]
+    world = positions_of(city.timetable)(60, random.Random(50))
+    lines = [
+        json.dumps(dict(message)).encode()
+        for step in range(24)
+        for thing in range(60)
+        for message in world.messages(thing, BEGAN + timedelta(seconds=15 * step))
+    ]
+    with Stranger(*(partial(Handler.give, status=200, body=body) for body in bodies)) as server:
+        network = Network(city.NETWORK, "H", server.url)
+        made = Transit("fetched", "F", network, zone=city.ZONE, prefix="fetched_")
+        for _ in range(2):
+            for chore in made.domain().chores:
+                chore.work(tmp_path / "own")
+    rows = compared(made, lines, (kafka, spark, stores), tmp_path)
+    on_lines = rows["table fetched_vehicles"].drop_nulls("along")
+    assert {"M1", "M2"} <= set(on_lines["route_id"])
+
+
+def zipped(tables: dict[str, pl.DataFrame]) -> bytes:
+    """Tables as an agency serves them."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, rows in tables.items():
+            archive.writestr(name, rows.write_csv())
+    return content.getvalue()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wayside.errors import DeclarationError
+from wayside_domains.transit.packing import pack, unpack
 from wayside_domains.transit.timetable import Timetable
 
 Reader = Callable[[], Timetable]
@@ -28,8 +29,13 @@ class Network:
     timetable: Path | str | Reader | None = None
     every: str = "6h"
     headers: Mapping[str, str] = field(default_factory=dict)
+    shared: Path | None = field(default=None, repr=False)
+    """A folder for what other processes are to read: the timetable in use. Given by the chore that swaps it."""
+    serial: int = field(default=0, repr=False)
+    """How often the timetable in use has changed."""
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _read: Timetable | None = field(default=None, repr=False)
+    _packed: tuple[int, Path] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if isinstance(self.timetable, str) and not self.timetable.startswith(("http://", "https://")):
@@ -40,11 +46,22 @@ class Network:
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        """What travels to another process: where the timetable comes from. It is read there when it is needed."""
-        return {one.name: getattr(self, one.name) for one in fields(self) if not one.name.startswith("_")}
+        """What travels to another process: where the timetable comes from, and a file with the one that is in use.
+
+        Without such a file it is read there when it is needed.
+        """
+        state = {one.name: getattr(self, one.name) for one in fields(self) if not one.name.startswith("_")}
+        with self._lock:
+            if self._read is not None and self.shared is not None:
+                if self._packed is None or self._packed[0] != self.serial:
+                    self._packed = (self.serial, pack(self._read, self.shared, self.name))
+                state["packed"] = self._packed[1]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
+        packed = state.pop("packed", None)
         self.__init__(**state)  # type: ignore[misc]  # the lock is made anew
+        self._read = unpack(packed, self.name) if packed is not None else None
 
     def read(self) -> Timetable | None:
         """The timetable in use; a file is read at the first call. Raises WaysideError when it cannot be read then.
@@ -54,6 +71,7 @@ class Network:
         with self._lock:
             if self._read is None and self.timetable is not None and not isinstance(self.timetable, str):
                 self._read = self._fresh()
+                self.serial += 1
             return self._read
 
     def reload(self) -> Timetable | None:
@@ -67,12 +85,14 @@ class Network:
         with self._lock:
             old = replace(self._read, before=None) if self._read is not None else None
             self._read = replace(fresh, before=old)
+            self.serial += 1
 
     def forget(self) -> None:
         """Let go of the timetable before the one in use."""
         with self._lock:
             if self._read is not None and self._read.before is not None:
                 self._read = replace(self._read, before=None)
+                self.serial += 1
 
     def _fresh(self) -> Timetable:
         if isinstance(self.timetable, Path):

@@ -6,6 +6,7 @@ use, the operator is told, and the next turn tries again.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from wayside.adapters.mirror import Mirror
@@ -32,6 +33,7 @@ class Swap:
 
     def __call__(self, folder: Path) -> None:
         """Use what has changed. Raises WaysideError when that cannot be had or read."""
+        self._network.shared = folder / "shared"
         try:
             fresh = self._fetched(folder) if isinstance(self._network.timetable, str) else self._changed()
         except WaysideError as error:
@@ -87,7 +89,7 @@ def signature(path: Path) -> Signature:
 def chores_of(networks: Networks) -> list[Chore]:
     """A chore for each network whose timetable may change."""
     return [
-        Chore(f"timetable of {network.name}", network.every, Swap(network))
+        Chore(f"timetable of {network.name}", network.every, Swap(network), partial(getattr, network, "serial"))
         for network in networks
         if isinstance(network.timetable, Path | str)
     ]

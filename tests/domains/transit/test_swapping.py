@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import os
+import pickle
+import subprocess
+import sys
 import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -242,3 +245,48 @@ def test_the_operator_is_told_while_a_timetable_cannot_be_replaced(tmp_path: Pat
 def check_lines(service: Service) -> None:
     (domain,) = service.plan.domains
     assert len(next(one for one in domain.geometries if one.name == "lines").features()["features"]) == 2
+
+
+def test_what_another_process_is_given_is_the_timetable_in_use(tmp_path: Path) -> None:
+    """A fresh interpreter, as a worker is one, sees the trips of now and of before, whatever the file holds by then."""
+    path = tmp_path / "gtfs.zip"
+    path.write_bytes(packed())
+    network = Network("x", "X", path)
+    clock = ManualClock(datetime(2026, 11, 26, tzinfo=UTC))
+    swap = Swap(network, clock)
+    assert network.serial == 0
+    assert pickle.loads(pickle.dumps(network)).read() is not None, "without a chore it is read from where it comes"
+    swap(tmp_path / "kept")
+    first = pickle.dumps(network)
+    path.write_bytes(without("r2"))
+    os.utime(path, ns=(1, 1))
+    swap(tmp_path / "kept")
+    assert network.serial == 2
+    second = pickle.dumps(network)
+    assert pickle.dumps(network) == second, "it is written once"
+    path.unlink()
+    code = (
+        "import pickle, sys; found = pickle.loads(sys.stdin.buffer.read()).read(); "
+        "print(sorted(found.trips['trip_id']), found.before and sorted(found.before.trips['trip_id']))"
+    )
+    for content, trips, before in ((first, ALL, None), (second, ALL - {"r2"}, sorted(ALL))):
+        done = subprocess.run([sys.executable, "-c", code], input=content, capture_output=True, check=True, timeout=120)
+        assert done.stdout.decode().strip() == f"{sorted(trips)} {before}"
+    assert len(list((tmp_path / "kept" / "shared").iterdir())) == 2
+    clock.advance(UNDER_WAY + 1)
+    path.write_bytes(without("r2"))
+    os.utime(path, ns=(1, 1))
+    swap(tmp_path / "kept")
+    assert pickle.loads(pickle.dumps(network)).read().before is None
+
+
+def test_a_worker_that_cannot_read_the_timetable_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "gtfs.zip"
+    path.write_bytes(packed())
+    network = Network("x", "X", path)
+    Swap(network)(tmp_path / "kept")
+    content = pickle.dumps(network)
+    for file in (tmp_path / "kept" / "shared").iterdir():
+        file.unlink()
+    with pytest.raises(WaysideError, match="A worker has no timetable of 'x'"):
+        pickle.loads(content)

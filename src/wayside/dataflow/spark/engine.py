@@ -17,7 +17,7 @@ from wayside.dataflow.life import Life
 from wayside.dataflow.spark.avro import Schemas, no_registry
 from wayside.dataflow.spark.ledger import Ledger
 from wayside.dataflow.spark.refusals import check
-from wayside.dataflow.spark.shipping import pickled
+from wayside.dataflow.spark.shipping import Parcel
 from wayside.dataflow.spark.source import EARLIEST, Source
 from wayside.dataflow.spark.stages import Runner, micro_batch, pieces_of, run_again, stages
 from wayside.dataflow.steps import Effects
@@ -59,7 +59,7 @@ class SparkEngine(Life):
         self.plan, self.broker, self.clock = plan, broker, clock
         self.source, self.sessions, self.checkpoints = source, sessions, checkpoints
         self.stages = stages(plan)
-        self.content = pickled(plan)
+        self.parcel = Parcel(plan)
         self.schemas = Schemas(schema_of)
         self.cause: Exception | None = None
         self.fresh = False
@@ -78,7 +78,7 @@ class SparkEngine(Life):
             if ranges:
                 messages = self.source.between(self.sessions(), self._kept(ranges))
                 with self._runner(messages) as run:
-                    rows = run_again(self.ledger, self.content, self.stages, run, past)
+                    rows = run_again(self.ledger, self.parcel.content(), self.stages, run, past)
                 log.info("rows run again", rows=rows)
             self.ledger.settle()
             self.loaded = True
@@ -190,7 +190,7 @@ class SparkEngine(Life):
         began = self.clock.monotonic()
         self.ledger.board.rate(began)
         with self._runner(messages) as run:
-            effects, rows = micro_batch(self.ledger, self.content, self.stages, run)
+            effects, rows = micro_batch(self.ledger, self.parcel.content(), self.stages, run)
         self.ledger.source = place
         self.ledger.commit(effects)
         metrics.took("engine", self.clock.monotonic() - began)

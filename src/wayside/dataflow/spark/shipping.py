@@ -33,6 +33,26 @@ def pickled(plan: Plan) -> bytes:
     return content
 
 
+class Parcel:
+    """A plan as tasks are given it: pickled once, and anew when what its transforms look things up in has changed."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._chores = [chore for domain in plan.domains for chore in domain.chores]
+        self._versions = self._now()
+        self._content = pickled(plan)
+
+    def content(self) -> bytes:
+        """The plan of now. Raises DeclarationError when it cannot be pickled."""
+        now = self._now()  # before the pickling: what changes in between is sent the next time
+        if now != self._versions:
+            self._content, self._versions = pickled(self._plan), now
+        return self._content
+
+    def _now(self) -> list[object]:
+        return [chore.version() for chore in self._chores]
+
+
 def written(plan: Plan, library: Any) -> bytes:
     """What tasks need of a plan. Feeds, pages and endpoints stay here: they may hold locks and connections."""
 

@@ -42,9 +42,10 @@ class Job:
             yield from arrow(run.finish())
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def plan_of(content: bytes) -> Plan:
-    """The plan, unpickled once per worker."""
+    """The plan, unpickled once per worker, and again when the driver has sent another: what it looks things up in may
+    be large, so that of before is let go."""
     plan: Plan = pickle.loads(content)  # noqa: S301  # written by the driver of this very application
     return plan
 
