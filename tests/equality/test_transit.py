@@ -115,7 +115,7 @@ def test_a_timetable_from_an_address_reaches_the_workers_as_the_engine_has_it(
     world = positions_of(city.timetable)(60, random.Random(50))
     lines = [
         json.dumps(dict(message)).encode()
-        for step in range(24)
+        for step in range(40)
         for thing in range(60)
         for message in world.messages(thing, BEGAN + timedelta(seconds=15 * step))
     ]

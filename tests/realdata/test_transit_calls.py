@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tests.realdata.recordings import agency, mbta
+from tests.realdata.recordings import IRISH, agency, mbta, members
+from wayside.adapters.entities import Entities
 from wayside.clock import ManualClock
 from wayside.runtime.trial import Trial
+from wayside_domains.transit import Network, Transit
 
 pytest.importorskip("google.transit.gtfs_realtime_pb2", reason="the extra `transit` is not installed")
 pytestmark = [pytest.mark.realdata, pytest.mark.timeout(300)]
@@ -102,3 +105,49 @@ def test_replayed_faster_while_the_engine_runs_the_calls_are_the_same(
         assert trial.windows(name).equals(hour[0].windows(name)), name
     columns = [name for name in trial.table("stop_headways").columns if not name.startswith("_")]
     assert trial.table("stop_headways").select(columns).equals(hour[0].table("stop_headways").select(columns))
+
+
+def test_the_calls_of_irish_rail_are_those_that_its_sentences_tell(real_data: Path) -> None:
+    """Two hours: a train whose sentence becomes "Arrived" at a station has arrived there, counted without our reader.
+
+    A sentence of a train that is said to be at 0/0 is not used, like all of such a train.
+    """
+    stations = real_data / "irish_rail_live/stations.xml"
+    codes = {
+        name: code
+        for part in re.findall(r"<objStation>(.*?)</objStation>", stations.read_text(encoding="utf-8"), re.DOTALL)
+        for code in re.findall(r"<StationCode>\s*(.*?)\s*</StationCode>", part)
+        for name in re.findall(r"<StationDesc>\s*(.*?)\s*</StationDesc>", part)
+    }
+    transit = Transit("feed", "Feed", Network("x", "X"), zone="Europe/Dublin")
+    feed: Any = transit.irish("x", "http://127.0.0.1:9/xml", stations=stations)
+    documents = members(real_data / IRISH, ".xml")
+    first = datetime.strptime(Path(documents[0][0]).stem.split("_")[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    trial, entities = Trial(transit.domain(), clock=ManualClock(first)), Entities(feed.source.identity, "timestamp")
+    wanted: set[tuple[str, str]] = set()
+    before: dict[str, tuple[datetime, str]] = {}
+    for name, body in documents:
+        now = datetime.strptime(Path(name).stem.split("_")[1], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        assert isinstance(trial.clock, ManualClock)
+        trial.clock.advance((now - trial.clock.now()).total_seconds())
+        trial.push("x_trains", entities.apply(feed.source.read.read(body, now), now))
+        for latitude, code, said in re.findall(
+            r"<TrainLatitude>(.*?)</.*?<TrainCode>(.*?)</.*?<PublicMessage>(.*?)</", body.decode(), re.DOTALL
+        ):
+            if latitude == "0":
+                continue
+            told = re.search(r"Arrived (.+?) next stop", said)
+            at, old = before.get(code, (now - timedelta(hours=1), ""))
+            if told and told[1] in codes and f"Arrived {told[1]}" not in old and now - at < timedelta(minutes=3):
+                wanted.add((code.strip(), codes[told[1]]))
+            before[code] = (now, said)
+    trial.finish()
+    calls = trial.windows("stop_times")
+    arrived = calls.filter(event="arrival").select(pl.col("trip_id"), "stop_id")
+    found = wanted & set(arrived.iter_rows())
+    share = len(found) / len(wanted)
+    late = calls["delay"].count()
+    print(f"{len(wanted)} arrivals told, {share:.1%} found; {calls.height} calls, {late} with a delay")
+    assert len(wanted) > 500
+    assert share > 0.98
+    assert late > 0.9 * calls.height

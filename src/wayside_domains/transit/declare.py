@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from wayside_domains.transit.answering import Tables
 from wayside_domains.transit.endpoints import board_of
 from wayside_domains.transit.frequent import by_start
 from wayside_domains.transit.headways import headway_endpoints
-from wayside_domains.transit.irish import Reader
+from wayside_domains.transit.irish import Reader, Stations
 from wayside_domains.transit.linepage import line_endpoints
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network, Networks
@@ -169,9 +170,14 @@ class Transit:
             found.append(self.objects.topic(kind).feed(f"{self.prefix}{network}_{kind}_events", source))
         return found
 
-    def irish(self, network: str, url: str, *, every: float = 60.0) -> Feed:
-        """A feed of Irish Rail's current positions in XML: `<network>_trains`."""
-        source = Polling(url, Reader(network), every, ("network", "vehicle_id"))
+    def irish(self, network: str, url: str, *, every: float = 60.0, stations: Path | None = None) -> Feed:
+        """A feed of Irish Rail's current positions in XML: `<network>_trains`.
+
+        `stations` is a file with the railway's own list of stations, so that stops have their codes, and junctions and
+        signals are none; without it every place that is named counts by its name.
+        """
+        read = Reader(network, stations=Stations.read(stations) if stations is not None else None)
+        source = Polling(url, read, every, ("network", "vehicle_id"))
         return self.positions.feed(f"{self.prefix}{network}_trains", source)
 
     def domain(self) -> Domain:

@@ -2,15 +2,18 @@
 
 The XML names trains by code and day, and says what it knows in a sentence: `P511\\nCobh to Cork\\nExpected Departure
 09:30`, or `A209\\n09:25 - Cork to Dublin (3 mins late)\\nDeparted Mallow`. A train that is nowhere yet (0/0) is
-refused by the rules of its record, like one without a code or with a delay of a day.
+refused by the rules of its record, like one without a code or with a delay of a day. What it did last becomes the stop
+at which it stands or to which it goes, without a number, since nothing tells the stops of its run.
 """
 
 from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from wayside.adapters import Change, UnusableBodyError
@@ -18,17 +21,55 @@ from wayside.clock import SYSTEM, Clock
 
 SPACE = "{http://api.irishrail.ie/realtime/}"
 LATE = re.compile(r"\((-?\d{1,4}) mins? late\)")
+WAY = re.compile(r"(?:\d\d:\d\d - )?(.{1,60}?) to (.{1,60}?) ?(?:\(-?\d{1,4} mins? late\))?")
+DID = re.compile(r"(Arrived|Departed) (.{1,80}?)(?: next stop (.{1,80}))?")
+ENDED = re.compile(r"TERMINATED (.{1,80}?) at \d\d:\d\d")
 LARGEST = 8 << 20
 FORBIDDEN = (b"<!DOCTYPE", b"<!ENTITY")
 STATES = {"N": "SCHEDULED", "R": "RUNNING", "T": "TERMINATED"}
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a sentence tells of a train's calls: the stop at which it stands or to which it goes, and its route."""
+
+    stop: str | None = None
+    status: str | None = None
+    route: str | None = None
+
+
+class Stations:
+    """The codes of stations by their names, as the railway's list in XML has them. Empty, any place is a station, and
+    its name its code."""
+
+    def __init__(self, codes: Mapping[str, str] | None = None) -> None:
+        self._codes = codes
+
+    @classmethod
+    def read(cls, path: Path) -> Stations:
+        """From the document of all stations. Raises UnusableBodyError, OSError."""
+        root = parsed(path.read_bytes())
+        codes: dict[str, str] = {}
+        for station in root.iter(f"{SPACE}objStation"):
+            code, *names = (
+                (station.findtext(f"{SPACE}{tag}") or "").strip()
+                for tag in ("StationCode", "StationDesc", "StationAlias")
+            )
+            codes |= {name: code for name in reversed(names) if name and code}
+        return cls(codes)
+
+    def code(self, name: str) -> str | None:
+        """The code of a station; null for a junction or a signal, at which nobody gets on."""
+        return name if self._codes is None else self._codes.get(name)
+
+
 class Reader:
     """What a `Polling` reads the feed with. The document has no time of its own: it is that of its receipt."""
 
-    def __init__(self, network: str, clock: Clock = SYSTEM) -> None:
+    def __init__(self, network: str, clock: Clock = SYSTEM, stations: Stations | None = None) -> None:
         self._network = network
         self._clock = clock
+        self._stations = stations or Stations()
 
     def __call__(self, body: bytes) -> Change:
         return self.read(body, self._clock.now())
@@ -46,6 +87,7 @@ class Reader:
             cells = {child.tag.removeprefix(SPACE): (child.text or "").strip() for child in train}
             code, day = cells.get("TrainCode"), day_of(cells.get("TrainDate", ""))
             said = cells.get("PublicMessage", "").replace("\\n", "\n")
+            told = told_by(said, self._stations)
             yield {
                 "network": self._network,
                 "vehicle_id": code and f"{code}@{day or ''}",
@@ -53,12 +95,35 @@ class Reader:
                 "label": code,
                 "trip_id": code,
                 "start_date": day,
+                "route_id": told.route,
+                "stop_id": told.stop,
+                "status": told.status,
                 "latitude": number(cells.get("TrainLatitude")),
                 "longitude": number(cells.get("TrainLongitude")),
                 "relationship": STATES.get(cells.get("TrainStatus", ""), cells.get("TrainStatus")),
                 "message": " · ".join(part.strip() for part in said.split("\n") if part.strip()) or None,
                 "reported_delay": delay_of(said),
             }
+
+
+def told_by(message: str, stations: Stations) -> Said:
+    """What a sentence of three lines tells: the train, its route, and what it did last."""
+    lines = [line.strip() for line in message.split("\n")]
+    if len(lines) != 3:
+        return Said()
+    way = WAY.fullmatch(lines[1])
+    route = f"{way[1]} to {way[2]}" if way is not None else None
+    if way is not None and lines[2].startswith("Expected Departure"):
+        return Said(stations.code(way[1]), "stopped", route)
+    if (ended := ENDED.fullmatch(lines[2])) is not None:
+        return Said(stations.code(ended[1]), "stopped", route)
+    if (did := DID.fullmatch(lines[2])) is None:
+        return Said(route=route)
+    here = stations.code(did[2])
+    if did[1] == "Arrived" and here is not None:
+        return Said(here, "stopped", route)
+    ahead = stations.code(did[3]) if did[3] is not None else None
+    return Said(ahead, "moving" if ahead is not None else None, route)
 
 
 def parsed(body: bytes) -> ElementTree.Element:

@@ -81,7 +81,7 @@ def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
 
 def progressing(rows: pl.LazyFrame) -> pl.LazyFrame:
     """Vehicles on a known running of a trip, as far as they tell something of their calls."""
-    on_line, says = pl.col("along").is_not_null(), pl.col("stop_id", "stop_sequence").is_not_null()
+    on_line, says = pl.col("along").is_not_null(), pl.col("stop_id").is_not_null()
     known = ~pl.col("removed") & pl.col("trip_id").is_not_null() & pl.col("start_date").is_not_null()
     standing = pl.when(pl.col("status") == "stopped").then("stop_sequence")
     made = {
@@ -89,7 +89,7 @@ def progressing(rows: pl.LazyFrame) -> pl.LazyFrame:
         "route_id": pl.col("route_id").fill_null(""),
         "standing": standing,
     }
-    told = known & (on_line | pl.all_horizontal(says))
+    told = known & (on_line | says)
     return rows.filter(told).select([made.get(name, pl.col(name)).alias(name) for name in VehicleProgress.fields])
 
 
@@ -126,7 +126,7 @@ def calls_of(move: dict[str, Any], timetable: Timetable | None) -> Iterator[dict
     on_line = calls is not None and calls.along is not None
     if move["basis"] == "words":
         if not on_line:  # else the vehicle is off its line, where nothing is inferred
-            yield from calls_by_words(move, begin, end)
+            yield from calls_by_words(move, begin, end, timetable if calls is not None else None)
         return
     if timetable is None or calls is None or calls.along is None:
         return
@@ -154,21 +154,50 @@ def calls_on_line(move: dict[str, Any], leg: Leg, timetable: Timetable, calls: C
         }
 
 
-def calls_by_words(move: dict[str, Any], begin: float, end: float) -> Iterator[dict[str, Any]]:
-    """Calls by what the feed says of stops."""
-    before = (begin, move["before_stop_sequence"], move["before_status"])
-    now = (end, move["stop_sequence"], move["status"])
-    for event, of_now, moment in between_words(before, now, move["reached"], move["stood"]):
+def calls_by_words(
+    move: dict[str, Any], begin: float, end: float, timetable: Timetable | None
+) -> Iterator[dict[str, Any]]:
+    """Calls by what the feed says of stops; `timetable` is that of the trip, if there is one that has it."""
+    for event, of_now, moment in said_between(move, begin, end):
+        number = move["stop_sequence"] if of_now else move["before_stop_sequence"]
+        due, apart = planned_call(move, number, event, timetable)
+        if due is None and move["delay"] is not None:
+            due = moment - move["delay"]  # as the feed itself says
+        delay = None if due is None else round(moment - due, 1)
         yield {
             "stop_id": move["stop_id"] if of_now else move["before_stop_id"],
             "event": event,
             "timestamp": datetime.fromtimestamp(moment, UTC),
-            "planned": None,
-            "delay": None,
-            "on_time": None,
-            "planned_headway": None,
-            "stop_sequence": move["stop_sequence"] if of_now else move["before_stop_sequence"],
+            "planned": None if due is None else datetime.fromtimestamp(due, UTC),
+            "delay": delay,
+            "on_time": None if delay is None else float(ON_TIME[0] <= delay <= ON_TIME[1]),
+            "planned_headway": apart,
+            "stop_sequence": 0 if number is None else number,
         }
+
+
+def said_between(move: dict[str, Any], begin: float, end: float) -> Iterator[tuple[str, bool, float]]:
+    """What happened between two things said of stops. Where they have no numbers, another stop is a later one."""
+    old, number = move["before_stop_sequence"], move["stop_sequence"]
+    if old is not None and number is not None:
+        before, now = (begin, old, move["before_status"]), (end, number, move["status"])
+        yield from between_words(before, now, move["reached"], move["stood"])
+    elif old is None and number is None and move["before_stop_id"] is not None:
+        another = int(move["stop_id"] != move["before_stop_id"])
+        stood = 0 if move["before_status"] == "stopped" else None
+        yield from between_words((begin, 0, move["before_status"]), (end, another, move["status"]), 0, stood)
+
+
+def planned_call(
+    move: dict[str, Any], number: int | None, event: str, timetable: Timetable | None
+) -> tuple[float | None, float | None]:
+    """When a call of a trip was due, in seconds since 1970, and how far behind the trip before it, where known."""
+    calls = timetable.calls_of(move["trip_id"]) if timetable is not None else None
+    if timetable is None or calls is None or number not in calls.sequences:
+        return None, None
+    index = calls.sequences.index(number)
+    due = due_at(timetable, calls, index, event, move["start_date"])
+    return due, apart_on(timetable, day_of(move["start_date"])).at(move["trip_id"], index, event)
 
 
 def spaced(rows: pl.LazyFrame) -> pl.LazyFrame:

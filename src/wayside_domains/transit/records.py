@@ -99,6 +99,7 @@ class VehicleProgress(Record, key=("network", "vehicle_id"), time="timestamp"):
     stop_id: str | None = field(max_length=256)
     stop_sequence: int | None
     standing: int | None = field(doc="`stop_sequence` while it is said to stand there")
+    delay: float | None = field(unit="s", doc="of the vehicle")
 
 
 class VehicleMove(VehicleProgress, key=("network", "vehicle_id"), time="timestamp"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from wayside.adapters.entities import Entities
 from wayside.clock import ManualClock
 from wayside.runtime.trial import Trial
 from wayside_domains.transit import Network, Transit
-from wayside_domains.transit.irish import SPACE, Reader
+from wayside_domains.transit.irish import SPACE, Reader, Stations, told_by
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -168,6 +169,60 @@ def test_trains_come_with_their_delay_and_bad_ones_are_kept_apart() -> None:
     assert sorted(trial.quarantine()["rule"]) == [
         "latitude.type", "placed", "reported_delay.range", "vehicle_id.length",
     ]  # fmt: skip
+
+
+LIST = f"""<ArrayOfObjStation xmlns="{SPACE.strip("{}")}">
+  <objStation><StationDesc>Dublin Heuston</StationDesc><StationAlias>Heuston</StationAlias><StationCode>HSTON
+  </StationCode></objStation>
+  <objStation><StationDesc>Thurles</StationDesc><StationAlias /><StationCode>THRLS</StationCode></objStation>
+  <objStation><StationDesc>Cork</StationDesc><StationAlias /><StationCode>CORK</StationCode></objStation>
+</ArrayOfObjStation>"""
+HEAD = r"A209\n09:25 - Cork to Dublin Heuston (3 mins late)\n"
+SAID = [
+    (r"A209\nCork to Dublin Heuston\nExpected Departure 09:25", "CORK", "stopped"),
+    (HEAD + "Departed Cork next stop Thurles", "THRLS", "moving"),
+    (HEAD + "Arrived LJ458 next stop Thurles", "THRLS", "moving"),
+    (HEAD + "Arrived Thurles next stop Dublin Heuston", "THRLS", "stopped"),
+    (HEAD + "Departed Thurles next stop Dublin Heuston", "HSTON", "moving"),
+    (r"A209\n09:25 - Cork to Dublin Heuston(3 mins late)\nTERMINATED Heuston at 12:01", "HSTON", "stopped"),
+]
+
+
+def test_what_a_train_did_last_tells_its_calls(tmp_path: Path) -> None:
+    file = tmp_path / "stations.xml"
+    file.write_text(LIST, encoding="utf-8")
+    found = Transit("feed", "Feed", Network("irish", "Irish Rail"), zone="Europe/Dublin")
+    feed = found.irish("irish", "http://127.0.0.1:9/xml", stations=file)
+    trial, entities = Trial(found.domain(), clock=ManualClock(NOW)), Entities(("network", "vehicle_id"), "timestamp")
+    read = feed.source.read.read  # type: ignore[attr-defined]  # with the time of the receipt
+    for minute, (said, stop, status) in enumerate(SAID):
+        assert isinstance(trial.clock, ManualClock)
+        trial.clock.advance(60)
+        at = NOW + timedelta(minutes=minute)
+        assert (
+            trial.push("irish_trains", entities.apply(read(document(train("A209", said=said)), at), at)).rejected == 0
+        )
+        (row,) = trial.table("vehicles").to_dicts()
+        assert (row["stop_id"], row["status"], row["route_id"]) == (stop, status, "Cork to Dublin Heuston")
+    trial.finish()
+    calls = trial.windows("stop_times").sort("moment")
+    seconds = [moment - NOW.timestamp() for moment in calls["moment"]]
+    assert list(zip(calls["stop_id"], calls["event"], seconds, calls["delay"], strict=True)) == [
+        ("CORK", "departure", 30.0, 180.0), ("THRLS", "arrival", 180.0, 180.0), ("THRLS", "departure", 210.0, 180.0),
+        ("HSTON", "arrival", 300.0, 180.0),
+    ]  # fmt: skip
+    assert calls["dwell"].to_list() == [None, None, 30.0, None]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["", "x", "A1", r"A1\nCork to Cobh", r"A1\nCork to Cobh\nx\ny", r"A1\nx\nDeparted Cork next stop Nowhere"],
+)
+def test_a_sentence_that_tells_no_call_is_no_call(tmp_path: Path, said: str) -> None:
+    file = tmp_path / "stations.xml"
+    file.write_text(LIST, encoding="utf-8")
+    told = told_by(said.replace("\\n", "\n"), Stations.read(file))
+    assert (told.stop, told.status) == (None, None)
 
 
 BOMB = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><x>&b;</x>'

@@ -133,7 +133,7 @@ def move(**changed: Any) -> dict[str, Any]:
         "timestamp": datetime(2026, 3, 16, 7, 3, tzinfo=UTC), "before": datetime(2026, 3, 16, 7, 2, tzinfo=UTC),
         "along": 2300.0, "furthest": 900.0, "speed": None, "before_speed": None, "status": "moving",
         "stop_id": None, "stop_sequence": None, "standing": None, "before_status": "moving", "before_stop_id": None,
-        "before_stop_sequence": None, "stood": None, "reached": 1,
+        "before_stop_sequence": None, "stood": None, "reached": 1, "delay": None,
     }  # fmt: skip
     return given | changed
 
