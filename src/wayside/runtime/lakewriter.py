@@ -11,22 +11,27 @@ from collections.abc import Callable
 import polars as pl
 import structlog
 
-from wayside.domain import Plan, Stream, Topic
-from wayside.domain.flow import Flow
+from wayside.clock import SYSTEM, Clock
+from wayside.domain import Plan
 from wayside.errors import OffsetOutOfRangeError
 from wayside.ports import Broker, HotStore, Lake
 from wayside.quarantine import QUARANTINE
-from wayside.record.rules import all_kept, first_broken
+from wayside.runtime.lakeflows import LakeFlows, cut, streams_of
 from wayside.specs import TIME
 from wayside.values import Batch
 
 log = structlog.get_logger(__name__)
+TOTALS_EVERY = 3600.0
+"""Seconds between two copies of running totals."""
 ROWS = 500_000
 """Most rows of one append: bounds memory, and what is written again after a crash."""
 
 
 class LakeWriter:
-    """Writes what is new. `stopped` is asked between two appends, so that a stop never waits for a long backlog."""
+    """Writes what is new. `stopped` is asked between two appends, so that a stop never waits for a long backlog.
+
+    `totals` gives the partial rows of a window that never closes.
+    """
 
     def __init__(
         self,
@@ -36,29 +41,41 @@ class LakeWriter:
         lake: Lake,
         *,
         stopped: Callable[[], bool] = lambda: False,
+        totals: Callable[[str], pl.DataFrame] | None = None,
+        clock: Clock = SYSTEM,
     ) -> None:
         self.plan = plan
         self.broker = broker
         self.store = store
         self.lake = lake
         self.stopped = stopped
+        self.totals = totals
+        self.clock = clock
+        self.flows = LakeFlows(plan, store)
+        self.streams = {topic: [stream.name for stream in streams_of(plan, topic)] for topic in plan.topics}
         self.reached: dict[str, int] = {}
+        self.due: dict[str, float] = {}
         self.times = {name: spec.time or "" for name, spec in broker.topics().items()}
 
     def round(self) -> int:
         """Write everything that is new; returns the number of rows of all tiers."""
         rows = 0
         for topic in [*self.plan.topics, QUARANTINE]:
-            streams = streams_of(self.plan, topic)
             for info in self.broker.partitions(topic):
-                while not self.stopped() and (added := self.partition(topic, info.partition, streams)):
+                before = rows
+                while not self.stopped() and (added := self.partition(topic, info.partition)):
                     rows += added
-        for window in self.plan.windows:
-            while not self.stopped() and (added := self.window(window)):
+                if rows > before:
+                    self.flows.save(topic, info.partition)
+        for window in self.plan.windows.values():
+            if window.spec.endless:
+                rows += self.total(window.name)
+                continue
+            while not self.stopped() and (added := self.window(window.name)):
                 rows += added
         return rows
 
-    def partition(self, topic: str, partition: int, streams: list[list[Flow]]) -> int:
+    def partition(self, topic: str, partition: int) -> int:
         """Append the next rows of a partition, to bronze last: when it has them, silver has them too."""
         app = f"{topic}/{partition}"
         offset = self.reached[app] if app in self.reached else max(0, self.lake.version("bronze", topic, app))
@@ -66,8 +83,16 @@ class LakeWriter:
         if batch is None:
             self.reached[app] = offset
             return 0
-        for chain in streams:
-            self.silver(chain, batch, app)
+        # After a crash some streams may be ahead of bronze: what they have is run, and written for the others only.
+        done = {name: self.lake.version("silver", name, app) for name in self.streams.get(topic, ())}
+        ahead = [version for version in done.values() if batch.first < version < batch.next]
+        batch = cut(batch, min(ahead)) if ahead else batch
+        found = self.flows.run(batch, self.read) if topic in self.plan.topics else {}
+        for name, version in done.items():
+            rows = found[name].frame if name in found and version < batch.next else None
+            if rows is not None and rows.height:
+                time = self.plan.flows[name].record.time or ""
+                self.lake.append("silver", name, rows, app=app, version=batch.next, time=time)
         self.lake.append("bronze", topic, placed(batch), app=app, version=batch.next, time=self.times[topic])
         self.reached[app] = batch.next
         return batch.frame.height
@@ -81,28 +106,25 @@ class LakeWriter:
             log.error("lake.data_loss", topic=topic, partition=partition, records=start - offset)
             return self.broker.read(topic, partition, start, max_rows=ROWS)
 
-    def silver(self, chain: list[Flow], batch: Batch, app: str) -> None:
-        """Append what a chain of streams makes of a batch; a transform that fails is the engine's to report.
+    def total(self, name: str) -> int:
+        """Append all running totals of a window as they are now, once an hour; of each the one written last is valid.
 
-        After a crash silver may be ahead of bronze: rows that it has already are left out.
+        What they counted is thus not lost with the store, even where the log has let go of the records.
         """
-        name = chain[-1].name
-        done = self.lake.version("silver", name, app)
-        if done >= batch.next:
-            return
-        rows = batch.frame.filter(offsets_of(batch) >= done)
-        try:
-            for flow in chain:
-                assert isinstance(flow, Stream)
-                rows = flow.transform(rows.lazy()).select(list(flow.record.fields)).collect()
-                rules = flow.record.rules()
-                if not all_kept(rows, rules):
-                    rows = rows.filter(first_broken(rows, rules).is_null())
-        except Exception as error:  # a domain's code may raise anything; the engine has quarantined these rows
-            log.warning("lake.stream_failed", stream=name, error=str(error))
-            return
-        if not rows.is_empty():
-            self.lake.append("silver", name, rows, app=app, version=batch.next, time=chain[-1].record.time or "")
+        moment = self.clock.monotonic()
+        if self.totals is None or self.stopped() or moment < self.due.get(name, moment):
+            return 0
+        self.due[name] = moment + TOTALS_EVERY
+        spec = self.plan.windows[name].spec
+        parts = self.totals(name).select(list(spec.schema))
+        if parts.is_empty():
+            return 0
+        now = self.clock.now()
+        sequence = int(now.timestamp() * 1e6)
+        rows = parts.group_by("window_start", "window_end", *spec.by, maintain_order=True).agg(spec.combine())
+        rows = rows.with_columns(*spec.outputs(), _seq=pl.lit(sequence), _at=pl.lit(now, TIME))
+        self.lake.append("gold", name, rows, app=f"windows/{name}", version=sequence, time="_at")
+        return rows.height
 
     def window(self, name: str) -> int:
         """Append the next closed windows: the parts that can be combined again, and the declared outputs."""
@@ -131,17 +153,3 @@ def placed(batch: Batch) -> pl.DataFrame:
         offsets_of(batch).alias("_offset"),
         pl.lit(batch.appended).cast(TIME).alias("_appended"),
     )
-
-
-def streams_of(plan: Plan, topic: str) -> list[list[Flow]]:
-    """The chains of streams that follow from a topic, each from its first step to its last. Joins end a chain."""
-    chains = []
-    for flow in plan.flows.values():
-        chain: list[Flow] = []
-        step = flow
-        while isinstance(step, Stream):
-            chain.insert(0, step)
-            step = step.source
-        if chain and isinstance(step, Topic) and step.name == topic:
-            chains.append(chain)
-    return chains

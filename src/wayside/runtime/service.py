@@ -231,7 +231,9 @@ class Service:
     def write_lake(self) -> int:
         """Append to the lake what is new in the log and the store; returns the number of rows."""
         if self._lake_writer is None:
-            self._lake_writer = LakeWriter(self.plan, self.broker, self.store, self.lake, stopped=self._stopping.is_set)
+            ports = (self.plan, self.broker, self.store, self.lake)
+            totals = self.engine.open_windows
+            self._lake_writer = LakeWriter(*ports, stopped=self._stopping.is_set, totals=totals, clock=self.clock)
         rows = self._lake_writer.round()
         if self._lake_upkeep < self.clock.monotonic():
             self._lake_upkeep = self.clock.monotonic() + LAKE_UPKEEP

@@ -60,8 +60,9 @@ class Metro:
         self.counted: dict[int, int] = {}
         """Entries that the simulation has told of since it was started, by station."""
         self.arrivals = Topic("org.chicago.cta.station.arrivals", Arrival)
-        # The all-time count is made again from this topic if its state is ever lost, and so it keeps everything.
-        self.entries = Topic("org.chicago.cta.station.turnstile.v1", Entry, retention=None)
+        # The all-time count is made again from this topic if its state is ever lost. Beyond a year and a month, as for
+        # everything else that the lake keeps by default, the hourly copy of the count in the lake is what remains.
+        self.entries = Topic("org.chicago.cta.station.turnstile.v1", Entry, retention="400d")
         self.weather = Topic("org.chicago.cta.weather.v1", Weather)
         self.stops = Topic("org.chicago.cta.stations", Stop, compact=True, retention=None)
         self.clients()

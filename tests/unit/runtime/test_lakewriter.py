@@ -1,16 +1,22 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
+from typing import Any
+from unittest import mock
 
 import polars as pl
 import pytest
 
 from unit.runtime.world import Reading, reading, world
-from wayside.domain import Domain, Topic
+from wayside.clock import ManualClock
+from wayside.domain import Domain, Topic, count, maximum
 from wayside.lake.memory import MemoryLake
+from wayside.lake.query import Sources, sql
 from wayside.quarantine import QUARANTINE
 from wayside.runtime.chosen import plan_of
-from wayside.runtime.lakewriter import LakeWriter, streams_of
+from wayside.runtime.lakeflows import streams_of
+from wayside.runtime.lakewriter import LakeWriter
 from wayside.runtime.trial import Trial
 
 
@@ -88,7 +94,7 @@ def test_a_stream_that_fails_does_not_hold_up_the_others() -> None:
 
     topic = Topic("a", Reading)
     plan = plan_of([Domain("d", "D", flow=(topic.stream("s", into=Reading, transform=divided).table("t"),))])
-    assert [[flow.name for flow in chain] for chain in streams_of(plan, "a")] == [["s"]]
+    assert [flow.name for flow in streams_of(plan, "a")] == ["s"]
     trial = Trial(*plan.domains)
     trial.push("a", [reading(1, 0.3), reading(2, 0.4)])
     lake = MemoryLake()
@@ -107,3 +113,85 @@ def test_silver_holds_only_what_keeps_the_rules_of_its_record() -> None:
     written(trial, lake)
     assert lake.scan("silver", "s").collect()["level"].to_list() == [50.0]
     assert trial.quarantine()["rule"].to_list() == ["level.range"]
+
+
+class Step(Reading, key="station", time="at"):
+    """A reading beside the one before it."""
+
+    before: float | None
+    highest: float | None
+
+
+def remembering() -> Domain:
+    """Readings beside the one before them and the highest before, and what a stream makes of that."""
+    topic = Topic("a", Reading)
+    steps = topic.previous(
+        "steps", by=["station"], into=Step, columns={"before": "level"}, running={"highest": maximum("level")}
+    )
+    rising = steps.stream("rising", into=Step, transform=lambda rows: rows.filter(pl.col("level") > pl.col("before")))
+    return Domain("d", "D", flow=(rising.table("t"),))
+
+
+def levels(count: int) -> list[dict[str, Any]]:
+    return [reading(second, float(second * 37 % 23), f"s{second % 3}") for second in range(count)]
+
+
+@pytest.mark.parametrize("crash", ["none", "memory", "bronze"])
+def test_silver_behind_a_step_that_remembers_is_the_same_over_restarts_and_crashes(crash: str) -> None:
+    whole, parts = Trial(remembering()), Trial(remembering())
+    expected, lake = MemoryLake(), MemoryLake()
+    whole.push("a", levels(60))
+    written(whole, expected)
+    rows = expected.scan("silver", "rising").collect()
+    assert rows.height > 5
+    for start in range(0, 60, 10):
+        parts.push("a", levels(60)[start : start + 10])
+        writer = LakeWriter(parts.plan, parts.broker, parts.store, lake)  # a start of its own each time
+        if crash == "memory" and start % 20:
+            writer.flows.save = lambda *_: None  # type: ignore[method-assign]  # the process ends before it
+        if crash == "bronze" and start == 30:
+            broken = OSError("no space")
+            failing = mock.patch.object(MemoryLake, "append", append_but("bronze", broken))
+            with failing, pytest.raises(OSError, match="no space"):
+                writer.round()
+            continue
+        writer.round()
+    found = lake.scan("silver", "rising").collect()
+    assert found.equals(rows)
+
+
+def append_but(tier: str, error: Exception) -> Any:
+    """The lake's append, which fails for one tier."""
+    real = MemoryLake.append
+
+    def append(lake: MemoryLake, to: str, *given: Any, **named: Any) -> None:
+        if to == tier:
+            raise error
+        real(lake, to, *given, **named)  # type: ignore[arg-type]  # passed on as it came
+
+    return append
+
+
+def test_running_totals_are_copied_to_the_lake_once_an_hour() -> None:
+    topic = Topic("a", Reading)
+    trial = Trial(Domain("d", "D", flow=(topic.window("ever", every="all time", by=["station"], n=count()),)))
+    lake, clock = MemoryLake(), ManualClock(datetime(2026, 1, 5, 13, tzinfo=UTC))
+    ports = (trial.plan, trial.broker, trial.store, lake)
+    writer = LakeWriter(*ports, totals=trial.engine.open_windows, clock=clock)
+    trial.push("a", levels(9))
+    writer.round()
+    trial.push("a", levels(12)[9:])
+    writer.round()
+    told = lake.scan("gold", "ever").collect()
+    assert told.select("station", "n").rows() == [("s0", 3), ("s1", 3), ("s2", 3)]
+    clock.advance(3601)
+    writer.round()
+    told = lake.scan("gold", "ever").collect()
+    assert told.height == 6
+    newest = told.sort("_seq").unique("station", keep="last").sort("station")
+    assert newest.select("station", "n").rows() == [("s0", 4), ("s1", 4), ("s2", 4)]
+    again = LakeWriter(*ports, totals=trial.engine.open_windows, clock=clock)
+    assert again.round() == 3, "a start tells them at once"
+    sources = Sources(lake, windows=[trial.plan.windows["ever"].spec])
+    shown = sql("SELECT station, n FROM gold.ever ORDER BY station", sources)
+    assert shown.rows() == [("s0", 4), ("s1", 4), ("s2", 4)]

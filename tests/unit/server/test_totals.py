@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -63,6 +64,21 @@ def test_a_live_stream_begins_with_the_totals() -> None:
                 if "snapshot" in said and "\n\n" in said:
                     break
         assert "1970-01-01" in said
+
+
+def test_a_live_stream_tells_totals_as_they_grow() -> None:
+    with Site(plan=plan()) as site, site.client.stream("GET", "/v1/live", params={"windows": "ever"}) as stream:
+        said = ""
+        for text in stream.iter_text():
+            said += text
+            if "event: snapshot" in said and said.count("\n\n") == 1:
+                site.post([sample(value=1), sample(value=2)])
+            if "event: commit" in said and said.endswith("\n\n"):
+                break
+    commit = next(part for part in said.split("\n\n") if "event: commit" in part)
+    told = json.loads(commit.partition("data: ")[2])["windows"]["ever"]
+    names = [column["name"] for column in told["columns"]]
+    assert [dict(zip(names, row, strict=True))["n"] for row in told["rows"]] == [2]
 
 
 def test_what_makes_no_sense_is_refused_when_it_is_declared() -> None:
