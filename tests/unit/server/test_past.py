@@ -1,0 +1,151 @@
+"""Tables as of an instant of the past, and what only the lake still has: for endpoints, windows and maps."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+from server_site import Sample
+from wayside.clock import ManualClock
+from wayside.domain import Domain, Topic, count, mean
+from wayside.lake.memory import MemoryLake
+from wayside.runtime.lakewriter import LakeWriter
+from wayside.runtime.trial import Trial
+from wayside.server.problems import ProblemError
+from wayside.server.queries import LiveQueries
+from wayside.server.services import Services
+
+NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+class Step(Sample, key=("station", "sensor"), time="at"):
+    """A sample beside the one before it."""
+
+    before: float | None
+
+
+def domain() -> Domain:
+    """Tables of a topic itself, of streams that keep rows and that drop some, and of a step that remembers."""
+    samples = Topic("samples", Sample)
+    warmer = samples.stream("warmer", into=Sample, transform=lambda rows: rows.with_columns(pl.col("value") + 1))
+    warm = samples.where("warm", pl.col("value") > 10)
+    steps = samples.previous("steps", by=["station", "sensor"], into=Step, columns={"before": "value"})
+    return Domain(
+        "weather",
+        "Weather",
+        flow=[
+            samples.table("latest", deleted=pl.col("note") == "gone"),
+            samples.table("stations", by=["station"]),
+            warmer.table("warmer_latest"),
+            warm.table("warm_latest"),
+            steps.table("steps_latest"),
+            samples.window("minutes", by=["station"], every="1m", n=count(), mean=mean("value")),
+        ],
+    )
+
+
+def sample(second: int, value: float, station: str = "north", sensor: str = "air", note: str = "") -> dict[str, Any]:
+    at = (NOON + timedelta(seconds=second)).isoformat()
+    return {"station": station, "sensor": sensor, "at": at, "value": value, "note": note or None}
+
+
+def at(second: int) -> datetime:
+    return NOON + timedelta(seconds=second)
+
+
+class World:
+    """A trial, its lake, and questions of it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(at(600))
+        self.trial, self.lake = Trial(domain(), clock=self.clock), MemoryLake(clock=self.clock)
+
+    def push(self, *samples: dict[str, Any]) -> None:
+        assert self.trial.push("samples", samples).rejected == 0
+
+    @property
+    def queries(self) -> LiveQueries:
+        trial = self.trial
+        ports = (trial.plan, trial.broker, trial.store, trial.engine)
+        return LiveQueries(Services(*ports, {}, lake=self.lake, clock=self.clock))
+
+    def then(self, table: str, second: int, **where: Any) -> list[tuple[Any, ...]]:
+        found = self.queries.past(at(second), back=timedelta(minutes=5)).table(table, where or None)
+        return found.select("station", "sensor", "value").rows()
+
+    def forget(self) -> None:
+        """Write the lake, and let log and store forget everything."""
+        LakeWriter(self.trial.plan, self.trial.broker, self.trial.store, self.lake).round()
+        self.clock.advance(timedelta(days=30).total_seconds())
+        self.push(sample(30 * 86_400, 0.0))
+        self.trial.broker.maintain()
+        self.trial.store.expire(self.clock.now() - timedelta(days=14))
+
+
+@pytest.fixture
+def world() -> World:
+    found = World()
+    found.push(
+        sample(0, 5.0), sample(10, 20.0, "south"), sample(20, 6.0, sensor="water"), sample(60, 15.0),
+        sample(60, 16.0, "south", note="gone"), sample(30, 79.0, "south"), sample(90, 3.0),
+    )  # fmt: skip
+    return found
+
+
+NOW = (
+    ("latest", 59, [("north", "air", 5.0), ("north", "water", 6.0), ("south", "air", 79.0)]),
+    ("latest", 60, [("north", "air", 15.0), ("north", "water", 6.0)]),
+    ("latest", 25, [("north", "air", 5.0), ("north", "water", 6.0), ("south", "air", 20.0)]),
+    ("latest", 89, [("north", "air", 15.0), ("north", "water", 6.0)]),
+    ("latest", 321, [("north", "air", 3.0)]),
+    ("latest", -1, []),
+    ("stations", 25, [("north", "water", 6.0), ("south", "air", 20.0)]),
+    ("warmer_latest", 59, [("north", "air", 6.0), ("north", "water", 7.0), ("south", "air", 80.0)]),
+    ("warm_latest", 91, [("north", "air", 15.0), ("south", "air", 16.0)]),
+)
+
+
+@pytest.mark.parametrize(("table", "second", "rows"), NOW)
+def test_a_table_is_what_it_was_then(world: World, table: str, second: int, rows: list[Any]) -> None:
+    assert world.then(table, second) == rows
+    world.forget()
+    assert world.then(table, second) == rows, "from the lake"
+
+
+def test_rows_can_be_chosen(world: World) -> None:
+    assert world.then("latest", 59, station=["south"]) == [("south", "air", 79.0)]
+    assert world.then("latest", 59, value=[6.0]) == [("north", "water", 6.0)]
+    assert world.then("warm_latest", 91, station=["south"], value=[15.0]) == []
+
+
+def test_now_is_then(world: World) -> None:
+    assert world.queries.past(at(5)).now() == at(5)
+    assert world.queries.past(at(5)).past(at(9)).now() == at(9)
+
+
+def test_what_neither_log_nor_lake_keeps_is_refused(world: World) -> None:
+    with pytest.raises(ProblemError, match="no history of single readings"):
+        world.then("steps_latest", 59)
+
+
+def test_windows_that_only_the_lake_has_are_told_as_before(world: World) -> None:
+    world.trial.finish()
+    span = (at(-60), at(3_600))
+    before = world.queries.windows("minutes", *span)
+    assert before["n"].sum() == 6, "one came too late"
+    one = world.queries.summary("minutes", *span, by=["station"], where={"station": ["north"]})
+    world.forget()
+    assert world.trial.windows("minutes").is_empty()
+    assert world.queries.windows("minutes", *span).equals(before)
+    assert world.queries.summary("minutes", *span, by=["station"], where={"station": ["north"]}).equals(one)
+    half = world.queries.windows("minutes", at(60), at(120))
+    assert half["window_start"].unique().to_list() == [at(60)]
+
+
+def test_without_a_lake_there_is_what_the_log_has(world: World) -> None:
+    world.forget()
+    world.lake = MemoryLake()
+    assert world.then("latest", 59) == []
