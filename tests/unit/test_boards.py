@@ -39,7 +39,7 @@ def test_a_board_is_declared_to_the_page() -> None:
         (found,) = site.client.get("/v1/domains").json()
     assert found["boards"] == [
         {
-            "name": "shelves", "title": "Shelves", "path": "/api/store/board", "thing_word": "shelf",
+            "name": "shelves", "title": "Shelves", "path": "/api/store/board", "thing_word": "shelf", "past": False,
             "window": "ever", "stale_seconds": 90.0, "dead_seconds": 300.0,
         }
     ]  # fmt: skip

@@ -7,11 +7,13 @@ from wayside.domain.catalog import Domain, discover
 from wayside.domain.chores import Chore
 from wayside.domain.feeds import Feed, Source
 from wayside.domain.flow import Flow, Previous, Stream, Table, Topic, Window
+from wayside.domain.instants import AT, as_asked, dated, wrong_instant
 from wayside.domain.maps import Band, Calls, Fact, Lines, Map, Places, State
 from wayside.domain.plan import Plan
-from wayside.domain.views import Answer, Endpoint, Geometry, Layer, Place, Queries, Report
+from wayside.domain.views import Answer, Endpoint, Geometry, Handler, Layer, Place, Queries, Report
 
 __all__ = [
+    "AT",
     "Answer",
     "Band",
     "Board",
@@ -23,6 +25,7 @@ __all__ = [
     "Feed",
     "Flow",
     "Geometry",
+    "Handler",
     "Layer",
     "Lines",
     "Map",
@@ -38,10 +41,13 @@ __all__ = [
     "Table",
     "Topic",
     "Window",
+    "as_asked",
     "count",
+    "dated",
     "discover",
     "maximum",
     "mean",
     "minimum",
     "total",
+    "wrong_instant",
 ]

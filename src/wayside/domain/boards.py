@@ -24,7 +24,8 @@ class Board:
     `heard` is when anything was last heard of, `clock` the time of the world that is shown where that is not now (or
     null); both and `at` are ISO 8601. A cell of the kind `event` lists what is there (`here`) or was there last, one of
     the kind `number` holds a number; null is nothing. What was heard of longer ago than `stale` and `dead` is said to
-    be so. `thing_word` is what a row is, `window` the one whose rows the page exports.
+    be so. `thing_word` is what a row is, `window` the one whose rows the page exports. With `past`, the endpoint takes
+    `?at=`, an instant of the past, and answers as things were then.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Board:
     window: str = ""
     stale: str = "90s"
     dead: str = "5m"
+    past: bool = False
 
     def check(self, paths: Iterable[str], windows: Iterable[str]) -> None:
         """Raise DeclarationError for an endpoint or window that the domain does not have."""

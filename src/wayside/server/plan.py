@@ -110,6 +110,7 @@ def board_of(board: Board) -> dict[str, Any]:
         "path": board.path,
         "thing_word": board.thing_word,
         "window": board.window or None,
+        "past": board.past,
         "stale_seconds": duration(board.stale).total_seconds(),
         "dead_seconds": duration(board.dead).total_seconds(),
     }

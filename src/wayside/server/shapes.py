@@ -195,6 +195,7 @@ class BoardShape(BaseModel):
     path: str
     thing_word: str
     window: str | None
+    past: bool
     stale_seconds: float
     dead_seconds: float
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from wayside.domain import Answer, Endpoint, Queries
+from wayside.domain import AT, Answer, Endpoint, Queries, as_asked, wrong_instant
 from wayside_domains.metro.network import COLORS, LINES, TITLES
 from wayside_domains.metro.simulation import iso
 
@@ -23,7 +23,7 @@ COLUMNS = [
     {"name": "hour", "title": "Last hour", "kind": "number"},
     {"name": "entries", "title": "Entries", "kind": "number"},
 ]
-REPLIES = {200: "groups of stations in the order of their lines"}
+REPLIES = {200: "groups of stations in the order of their lines", 422: "a wrong instant"}
 Row = dict[str, Any]
 Cells = dict[tuple[int, str], list[Row]]
 
@@ -32,16 +32,20 @@ def board_of(path: str, names: Sequence[str]) -> Endpoint:
     """`GET path`: the board, made of the tables and windows of stations, arrivals, trains, weather, entries, recent."""
     stations, arrivals, trains, weather, total, recent = names
 
-    def board(queries: Queries, _: Any, __: Mapping[str, str]) -> Answer:
+    def board(live: Queries, _: Any, given: Mapping[str, str]) -> Answer:
+        try:
+            queries = as_asked(live, given, back=HOUR)
+        except ValueError as error:
+            return wrong_instant(error)
+        past = queries is not live
         now, runs, sky = queries.now(), queries.table(trains), queries.table(weather).sort("timestamp").tail(1)
         clock, heard = newest(runs, sky, "timestamp"), newest(runs, sky, "sent_at")
         since = (clock or now) - HOUR
-        counts = {
-            "entries": summed(queries.summary(total, *EVER, by=["station_id"], where=None)),
-            "hour": summed(queries.windows(recent, since, EVER[1], None)),
-        }
+        # What was counted in all by an instant of the past, nobody knows any more.
+        ever = None if past else summed(queries.summary(total, *EVER, by=["station_id"], where=None))
+        counts = {"entries": ever, "hour": summed(queries.windows(recent, since, now if past else EVER[1], None))}
         cells = cells_of(runs, queries.table(arrivals))
-        places = queries.table(stations).sort("order", "station_id").to_dicts()
+        places = live.table(stations).sort("order", "station_id").to_dicts()
         groups = [
             {
                 "id": line,
@@ -62,7 +66,8 @@ def board_of(path: str, names: Sequence[str]) -> Endpoint:
         }
         return Answer(200, body)
 
-    return Endpoint("GET", path, board, "The status board of the lines", replies=REPLIES)
+    asked, summary = {"at": AT}, "The status board of the lines"
+    return Endpoint("GET", path, board, summary, parameters=asked, replies=REPLIES)
 
 
 def newest(runs: pl.DataFrame, sky: pl.DataFrame, column: str) -> datetime | None:
@@ -96,7 +101,7 @@ def event(row: Row, *, here: bool) -> Row:
     }
 
 
-def row_of(place: Row, cells: Cells, counts: Mapping[str, Mapping[int, int]]) -> Row:
+def row_of(place: Row, cells: Cells, counts: Mapping[str, Mapping[int, int] | None]) -> Row:
     """One station. Nobody has been counted where nothing was heard of."""
     number = place["station_id"]
     others = [TITLES[line] for line in place["lines"].split(",") if line != place["line"]]
@@ -107,7 +112,7 @@ def row_of(place: Row, cells: Cells, counts: Mapping[str, Mapping[int, int]]) ->
         "tags": others,
         "a": cells.get((number, "a")),
         "b": cells.get((number, "b")),
-        **{name: found.get(number, 0) for name, found in counts.items()},
+        **{name: None if found is None else found.get(number, 0) for name, found in counts.items()},
     }
 
 

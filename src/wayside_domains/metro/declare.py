@@ -124,7 +124,9 @@ class Metro:
             self.name,
             self.title,
             flow=[*names, self.hours],
-            boards=[Board(f"{self.name}_board", "Status", path, thing_word="station", window=self.total.name)],
+            boards=[
+                Board(f"{self.name}_board", "Status", path, thing_word="station", window=self.total.name, past=True)
+            ],
             endpoints=[board_of(path, [node.name for node in names]), *switches_of(self)],
             zone=self.zone,
         )

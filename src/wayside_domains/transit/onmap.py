@@ -10,8 +10,24 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from wayside.domain import Answer, Band, Calls, Endpoint, Fact, Lines, Map, Places, Queries, State
-from wayside_domains.transit.answering import AT, Handler, Tables, as_asked, dated, iso, problem
+from wayside.domain import (
+    AT,
+    Answer,
+    Band,
+    Calls,
+    Endpoint,
+    Fact,
+    Handler,
+    Lines,
+    Map,
+    Places,
+    Queries,
+    State,
+    as_asked,
+    dated,
+    wrong_instant,
+)
+from wayside_domains.transit.answering import Tables, iso, problem
 from wayside_domains.transit.boards import DEAD, Departure, departures, expected_at, runs_of, words_of
 from wayside_domains.transit.foretold import CANCELLED, Foretold, Predictions, predictions_at
 from wayside_domains.transit.networks import Networks
@@ -113,7 +129,7 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         try:
             queries = as_asked(live, given)
         except ValueError as error:
-            return problem(422, "A parameter is wrong", str(error))
+            return wrong_instant(error)
         if given.get("thing"):
             return of_thing(live, queries, given["thing"])
         network, slash, stop = given.get("place", "").partition("/")

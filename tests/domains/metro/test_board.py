@@ -96,6 +96,24 @@ def test_trains_are_where_they_arrived_last_and_leave_their_trace(site: Site) ->
     assert (left["text"], left["here"]) == ("BL000", False)
 
 
+def test_the_board_of_an_instant_of_the_past(site: Site) -> None:
+    list_stops(site)
+    now = datetime.now(UTC)
+    then = now - timedelta(seconds=90)
+    trains = Trains(Clockwork(), random.Random(50))
+    post(site, ARRIVALS, [message for thing in range(30) for message in trains.messages(thing, then)])
+    before = board(site)
+    first = next(iter(trains.messages(0, now + timedelta(seconds=300))))
+    post(site, ARRIVALS, [{**first, "timestamp": iso(now), "sent_at": iso(now)}])
+    assert rows_of(board(site)) != rows_of(before)
+    answer = site.client.get("/api/metro/board", params={"at": iso(then + timedelta(seconds=1))})
+    found = answer.json()
+    assert found["now"] == iso(then + timedelta(seconds=1))
+    nobody = {"entries": None}
+    assert rows_of(found) == {name: row | nobody for name, row in rows_of(before).items()}
+    assert site.client.get("/api/metro/board", params={"at": "then"}).status_code == 422
+
+
 def test_entries_are_all_counted_also_of_stations_that_nobody_knows(site: Site) -> None:
     now = datetime.now(UTC)
     entry = {"station_id": 40010, "station_name": "Airfield", "line": "blue", "timestamp": iso(now)}
