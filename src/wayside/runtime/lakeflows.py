@@ -33,6 +33,7 @@ class LakeFlows:
         self._graph.versions = {}  # joins alone would ask for them
         self._store = store
         self._at: dict[str, int] = {}
+        self._saves: dict[str, int] = {}
         remembering = [flow.name for flow in self._graph.derived if isinstance(flow, Previous)]
         self._remembering = {topic: [n for n in remembering if self._graph.roots[n] == topic] for topic in plan.topics}
 
@@ -54,9 +55,10 @@ class LakeFlows:
             if source in self._graph.kept[name].progress.newest
         }
         positions = {(topic, partition): self._at[source]}
+        # It grows with each save, also where the lake has begun anew and offsets are smaller than they were.
+        number = self._saves[source] = self._saves.get(source, 0) + 1
         with self._store.transaction() as change:
-            saved = Checkpoint(positions, self._at[source], state=state, state_positions=positions)
-            change.save(group_of(source), saved)
+            change.save(group_of(source), Checkpoint(positions, number, state=state, state_positions=positions))
 
     def _prepare(self, topic: str, partition: int, offset: int, read: Read) -> None:
         """Bring the memory of a partition to an offset: as it is, from the store, or anew."""
@@ -64,6 +66,7 @@ class LakeFlows:
         if not self._remembering.get(topic) or source in self._at:
             return
         saved = self._store.checkpoint(group_of(source))
+        self._saves[source] = saved.sequence if saved is not None else 0
         at = saved.state_positions.get((topic, partition), 0) if saved is not None and saved.state else 0
         if saved is not None and saved.state and at <= offset:
             for place, content in saved.state.items():

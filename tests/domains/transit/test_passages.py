@@ -161,6 +161,25 @@ def test_what_one_move_tells(tmp_path: Any, changed: dict[str, Any], events: lis
     assert [call["timestamp"] for call in found] == sorted(call["timestamp"] for call in found)
 
 
+def test_words_of_a_trip_without_a_line_are_compared_with_its_plan(tmp_path: Any) -> None:
+    """A stop without a place leaves the trip without a line, and what the feed says of numbers is all that there is."""
+    table = samples.timetable(
+        tmp_path, stop_times=samples.TABLES["stop_times.txt"].replace("r1,,,B,2", "r1,08:02:00,08:02:00,N,2")
+    )
+    assert table.calls_of("r1").along is None
+    at = datetime(2026, 3, 16, 7, 5, 30, tzinfo=UTC)  # half a minute after it should have left C
+    said = {
+        "basis": "words", "before": at - timedelta(seconds=60), "timestamp": at + timedelta(seconds=60),
+        "before_stop_sequence": 5, "stop_sequence": 9, "before_stop_id": "C", "stop_id": "D", "reached": 5, "stood": 5,
+    }  # fmt: skip
+    (left,) = calls_of(move(**said), table)
+    assert (left["stop_id"], left["event"], left["delay"], left["on_time"]) == ("C", "departure", 30.0, 1.0)
+    assert left["planned_headway"] is None, "it is the first of the day"
+    told = {**said, "trip_id": None, "delay": 90.0}
+    (other,) = calls_of(move(**told), None)
+    assert (other["delay"], other["planned"]) == (90.0, at - timedelta(seconds=90)), "as the feed itself says"
+
+
 def test_a_feed_without_a_timetable_is_read_by_its_words() -> None:
     made = Transit("x", "X", Network("x", "X"), zone="UTC")
     trial = Trial(made.domain(), clock=ManualClock(BEGAN))

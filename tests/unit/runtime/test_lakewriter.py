@@ -160,6 +160,20 @@ def test_silver_behind_a_step_that_remembers_is_the_same_over_restarts_and_crash
     assert found.equals(rows)
 
 
+def test_a_lake_that_begins_anew_begins_with_no_memory() -> None:
+    trial, lake = Trial(remembering()), MemoryLake()
+    trial.push("a", levels(30))
+    assert written(trial, lake) > 0
+    first = trial.store.checkpoint("lake a/0")
+    again = MemoryLake()
+    assert written(trial, again) > 0
+    assert again.scan("silver", "rising").collect().equals(lake.scan("silver", "rising").collect())
+    second = trial.store.checkpoint("lake a/0")
+    assert first is not None
+    assert second is not None
+    assert second.sequence > first.sequence, "as a store on a server demands"
+
+
 def append_but(tier: str, error: Exception) -> Any:
     """The lake's append, which fails for one tier."""
     real = MemoryLake.append
