@@ -6,7 +6,7 @@ so the next start goes on from there, and what a crash left in between is run ag
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import structlog
@@ -15,8 +15,8 @@ from wayside.dataflow.graph import Graph
 from wayside.dataflow.previous import load_memory
 from wayside.dataflow.rows import Rows
 from wayside.dataflow.steps import packed, unpacked
-from wayside.domain import Flow, Plan, Stream, Topic
-from wayside.domain.flow import Join, Previous, origin
+from wayside.domain import Flow, Plan, Stream
+from wayside.domain.flow import Derived, Join, Previous, origin
 from wayside.ports import HotStore
 from wayside.values import Batch, Checkpoint
 
@@ -29,7 +29,8 @@ class LakeFlows:
 
     def __init__(self, plan: Plan, store: HotStore) -> None:
         self._graph = Graph(plan)
-        self._graph.derived = [flow for flow in self._graph.derived if not joined(flow)]
+        wanted = {one.name for topic in plan.topics for stream in streams_of(plan, topic) for one in chain_of(stream)}
+        self._graph.derived = [flow for flow in self._graph.derived if flow.name in wanted]
         self._graph.versions = {}  # joins alone would ask for them
         self._store = store
         self._at: dict[str, int] = {}
@@ -110,11 +111,14 @@ def streams_of(plan: Plan, topic: str) -> list[Stream]:
     return [flow for flow in found if origin(flow).name == topic]
 
 
+def chain_of(flow: Flow) -> Iterator[Flow]:
+    """A flow and all that it follows from, up to its topic."""
+    yield flow
+    while isinstance(flow, Derived):
+        flow = flow.source
+        yield flow
+
+
 def joined(flow: Flow) -> bool:
     """Whether a flow follows from a join: what that meets depends on other topics, which are written in turns."""
-    while not isinstance(flow, Topic):
-        if isinstance(flow, Join):
-            return True
-        assert isinstance(flow, Stream | Previous)
-        flow = flow.source
-    return False
+    return any(isinstance(one, Join) for one in chain_of(flow))
