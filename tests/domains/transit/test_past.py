@@ -144,8 +144,7 @@ def test_beyond_the_retention_of_the_log_the_lake_is_read(tmp_path: Path) -> Non
     assert told.ask("passed", place="halcyon/central", minutes="8")["rows"] == calls
 
 
-def test_every_call_is_in_silver_as_it_is_in_the_windows(tmp_path: Path) -> None:
-    told = Told()
+def test_every_call_is_in_silver_as_it_is_in_the_windows(told: Told, tmp_path: Path) -> None:
     lake, trial = DeltaLake(tmp_path / "lake", clock=told.clock), told.trial
     LakeWriter(trial.plan, trial.broker, trial.store, lake).round()
     call = ["vehicle_id", "trip_id", "stop_id", "stop_sequence", "event", "moment", "delay", "headway", "dwell"]
