@@ -1,12 +1,16 @@
-"""What Python reads of a few times is what Polars reads of many."""
+"""What Python reads of a few times, and NumPy of many of one length, is what Polars reads."""
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wayside.record.times import common_times, parse_times
+from wayside.record.block import Block
+from wayside.record.digits import ENDINGS, zulu_times
+from wayside.record.times import bounded, common_times, parse_times
 
 DIGITS = st.text("0123456789", min_size=2, max_size=2)
 FRACTIONS = st.one_of(st.just(""), st.integers(0, 999_999_999).map(lambda n: f".{n:09d}"), st.just("."), st.just(".5"))
@@ -44,3 +48,41 @@ def test_the_most_common_forms_are_read_in_python() -> None:
     assert found.to_physical().to_list()[2] == -1
     for other in ([None], [3], ["2026-11-26"], ["2026-11-26T15:14:48"], ["2026-11-26T15:14:48Z"] * 257):
         assert common_times(other) is None
+
+
+@given(st.lists(texts(), min_size=1, max_size=5))
+@example(["2024-02-29T00:00:00Z", "2026-02-29T00:00:00Z", "2000-02-29T23:59:59Z", "1900-02-29T00:00:00Z"])
+@example(["9999-12-31T23:59:59.999999Z", "0001-01-01T00:00:00.000001Z"])
+@example(["0000-12-31T00:00:00.000Z", "2026-12-00T00:00:00.000Z", "2026-00-01T00:00:00.123Z"])
+def test_digits_are_read_as_texts_are(values: list[str]) -> None:
+    for length in {len(value.encode()) for value in values}:
+        alike = [value for value in values if len(value.encode()) == length and "\n" not in value]
+        found = read_digits(alike) if alike else None
+        if found is None:
+            continue
+        kept = found.is_not_null()
+        wanted = parse_times(pl.Series(alike, dtype=pl.String), None)
+        assert bounded(found).filter(kept).to_list() == wanted.filter(kept).to_list()
+
+
+@pytest.mark.parametrize("length", sorted(ENDINGS))
+def test_every_byte_that_is_not_of_the_form_is_seen(length: int) -> None:
+    good = "2026-11-26T15:14:48" + {20: "Z", 24: ".856Z", 27: ".856123Z"}[length]
+    wrong = [good[:place] + sign + good[place + 1 :] for place in range(length) for sign in "/:;@\x7fé "]
+    found = read_digits([good, *wrong])
+    assert found is not None
+    assert found[0] == parse_times(pl.Series([good]), None)[0]
+    same = [text == good for text in wrong]  # a colon in the place of a colon
+    assert found[1:].is_not_null().to_list() == same
+
+
+def read_digits(values: list[str]) -> pl.Series | None:
+    block = Block("\n".join(values).encode())
+    places = block.starts
+    return zulu_times(block, places, block.heads(places), int((block.ends - places).min()))
+
+
+def test_lengths_that_no_form_has_are_left_to_others() -> None:
+    assert read_digits(["2026-11-26"]) is None
+    block = Block(b"")
+    assert zulu_times(block, np.empty(0, np.int64), np.empty((0, 2), np.uint64), 20) is None

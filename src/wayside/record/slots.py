@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 
 from wayside.record.block import Block, Positions
+from wayside.record.digits import zulu_times
 from wayside.record.fields import FieldSpec
 from wayside.record.shapes import Shape, Slot, Spans
 from wayside.record.times import bounded, instants, other_times, usual
@@ -48,35 +49,54 @@ def fill(block: Block, shape: Shape, spans: Spans, fields: Mapping[str, FieldSpe
     """Read the slots of the matched lines. A field without a slot is null."""
     given: list[pl.Series] = []
     wanted: list[pl.Expr] = []
-    checks: list[str] = []
-    found: set[str] = set()
+    timed: list[tuple[int, Slot]] = []
     sizes: dict[str, tuple[int, int]] = {}
     for number, slot in enumerate(shape.slots):
         if slot.field is None and slot.kind == "text":
             continue
         name = slot.field.name if slot.field else f"undeclared {number}"
         kept = slot.field is not None and slot.field.kind == "str"
-        lengths = spans.ends[number] - spans.starts[number]
-        bounds = (int(lengths.min()), int(lengths.max()))
-        given.append(texts(block, spans, number, (lengths, *bounds), keep=kept).alias(name))
-        if kept:
-            sizes[name] = bounds
-        wanted.append(value(slot, pl.col(name)).alias(name))
-        found.add(name)
-        if slot.field is None or slot.field.kind != "str":
-            checks.append(name)
-    wanted += [pl.lit(None, spec.polars).alias(name) for name, spec in fields.items() if name not in found]
-    raw = pl.DataFrame(given)
-    frame = raw.select_seq(wanted) if raw.height < SMALL else raw.select(wanted)
-    for slot in shape.slots:
-        spec = slot.field
-        if spec is None or spec.kind != "time" or slot.kind != "text":
+        sized = measured(spans, number)
+        if slot.field is not None and slot.field.kind == "time" and slot.kind == "text":
+            timed.append((number, slot))
             continue
-        column = frame[spec.name]
-        if column.null_count() > FEW:
-            column = other_times(raw[spec.name], column, spec.zone)
-        frame = frame.with_columns(bounded(column).alias(spec.name))
-    return Filled(frame, [name for name in checks if frame[name].null_count()], sizes)
+        given.append(texts(block, spans, number, sized, keep=kept).alias(name))
+        if kept:
+            sizes[name] = sized[1:]
+        wanted.append(value(slot, pl.col(name)).alias(name))
+    read = [times(block, spans, number, slot) for number, slot in timed]
+    found = {column.name for column in (*given, *read)}
+    wanted += [pl.lit(None, spec.polars).alias(name) for name, spec in fields.items() if name not in found]
+    raw = pl.DataFrame([*given, *read])
+    wanted += [pl.col(column.name) for column in read]
+    frame = raw.select_seq(wanted) if raw.height < SMALL else raw.select(wanted)
+    return Filled(
+        frame,
+        [name for name in frame.columns if name not in sizes and name in found and frame[name].null_count()],
+        sizes,
+    )
+
+
+def measured(spans: Spans, number: int) -> Sized:
+    """The sizes of the texts of a slot."""
+    lengths = spans.ends[number] - spans.starts[number]
+    return lengths, int(lengths.min()), int(lengths.max())
+
+
+def times(block: Block, spans: Spans, number: int, slot: Slot) -> pl.Series:
+    """Instants of the texts of a slot; null where one is in a form that only the strict decoder reads."""
+    assert slot.field is not None
+    name, sized = slot.field.name, measured(spans, number)
+    column, raw = None, None
+    if sized[1] == sized[2]:
+        column = zulu_times(block, spans.starts[number], spans.heads[number], sized[1])
+    if column is None:
+        raw = texts(block, spans, number, sized, keep=False)
+        column = raw.to_frame().select_seq(usual(pl.first(), slot.usual)).to_series()
+    if column.null_count() > FEW:
+        raw = texts(block, spans, number, sized, keep=False) if raw is None else raw
+        column = other_times(raw, column, slot.field.zone)
+    return bounded(column).alias(name)
 
 
 def value(slot: Slot, text: pl.Expr) -> pl.Expr:
@@ -89,8 +109,6 @@ def value(slot: Slot, text: pl.Expr) -> pl.Expr:
             return pl.when(text == "true").then(True).when(text == "false").then(False)
         case "int":
             return pl.when(text.str.contains(WHOLE)).then(text).cast(pl.Int64)
-        case "time" if slot.kind == "text":
-            return usual(text, slot.usual)
     number = pl.when(text.str.contains(NUMBER)).then(text).cast(pl.Float64)
     return instants(number) if kind == "time" else number
 
