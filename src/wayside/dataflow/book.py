@@ -92,6 +92,7 @@ class Book:
             self.state() if snapshot else None,
             dict(self.positions) if snapshot else {},
         )
+        self.listeners.settle(effects)
         write(self.store, self.group, effects, checkpoint)
         self.sequence = checkpoint.sequence
         self.committed_at = self.clock.monotonic()

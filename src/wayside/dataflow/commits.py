@@ -15,6 +15,7 @@ from wayside.values import Checkpoint, Commit
 
 log = structlog.get_logger()
 Listener = Callable[[Commit], None]
+OFFSET = "_offset"
 
 
 def write(store: HotStore, group: str, effects: Effects, checkpoint: Checkpoint) -> None:
@@ -52,12 +53,29 @@ class Listeners:
             except Exception as error:  # a listener must not stop the engine
                 log.error("a listener failed", error=str(error))
 
+    def settle(self, effects: Effects) -> None:
+        """Leave the newest row per table and key, found once for the store and for those who listen.
+
+        Rows without a place in a table stay, because the store tells of them. Without listeners it is the store that
+        finds the newest rows.
+        """
+        if effects.settled or not self.known:
+            return
+        effects.settled = True
+        for name, frames in effects.upserts.items():
+            spec, frame = self.plan.tables[name].spec, pl.concat(frames)
+            if not any(frame[column].null_count() for column in (*spec.key, spec.time)):
+                frame = newest(frame, spec.key, spec.time, OFFSET)
+            effects.upserts[name] = [frame]
+
     def newest(self, effects: Effects) -> dict[str, pl.DataFrame]:
         """The newest row per table and key among the rows of a commit."""
+        self.settle(effects)  # when the first listener came after the commit
         return {name: self.newest_of(name, pl.concat(frames)) for name, frames in effects.upserts.items()}
 
     def newest_of(self, table: str, frame: pl.DataFrame) -> pl.DataFrame:
-        """The newest row per key among rows of a table."""
+        """The newest row per key among settled rows of a table."""
         spec = self.plan.tables[table].spec
-        found = newest(without_nulls(frame, [*spec.key, spec.time]), spec.key, spec.time, "_offset")
-        return found[[name for name in found.columns if name != "_offset"]]
+        placed = without_nulls(frame, [*spec.key, spec.time])
+        found = placed if placed is frame else newest(placed, spec.key, spec.time, OFFSET)
+        return found[[name for name in found.columns if name != OFFSET]]

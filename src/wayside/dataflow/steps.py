@@ -72,6 +72,8 @@ class Effects:
     closed: dict[str, pl.DataFrame] = field(default_factory=dict)
     records: dict[str, int] = field(default_factory=dict)
     newest: dict[str, int] = field(default_factory=dict)
+    settled: bool = False
+    """Whether `upserts` hold one row per table and key."""
 
     def upsert(self, table: str, rows: pl.DataFrame) -> None:
         self.upserts.setdefault(table, []).append(rows)
