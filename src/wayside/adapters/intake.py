@@ -6,7 +6,7 @@ import threading
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import cast
 
 import polars as pl
@@ -14,6 +14,7 @@ import polars as pl
 from wayside import metrics
 from wayside.adapters.convert import Converted, Converter
 from wayside.adapters.receipts import Given, receipts, record_ids, rejected_ids, rejected_rows
+from wayside.adapters.submissions import Content, Submission, block, flat, kind
 from wayside.clock import SYSTEM, Clock
 from wayside.domain import Feed
 from wayside.errors import OverloadedError
@@ -29,21 +30,6 @@ SMALL = 256 << 10
 LINGER = 0.005
 OVERHEAD = 256
 """Bytes counted for a submission beside its own."""
-
-
-Content = Sequence[bytes] | bytes | pl.DataFrame
-
-
-@dataclass(eq=False, slots=True)
-class Submission:
-    """What one caller handed over, and the promise it holds. Lines of a block are counted when they are judged."""
-
-    size: int
-    count: int
-    content: Content
-    ids: Sequence[str] | None
-    arrived: float
-    future: Future[Receipt] = field(default_factory=Future)
 
 
 @dataclass(eq=False, slots=True)
@@ -177,14 +163,18 @@ class FeedIntake:
         return self._clock.monotonic() - self._queue[0].arrived >= LINGER
 
     def _take(self) -> list[Submission]:
-        """The oldest submissions that can be judged together: several of lines, several blocks, or one frame."""
+        """The oldest submissions that can be judged together: those of lines and blocks, or one frame."""
         taken: list[Submission] = []
-        size = 0
+        size, mixed = 0, False
         while self._queue:
             head = self._queue[0]
             alone = isinstance(head.content, pl.DataFrame)
-            if taken and (alone or size + head.size > MERGED or kind(head) is not kind(taken[0])):
+            same = not taken or (not mixed and kind(head) is kind(taken[0]))
+            if taken and (alone or size + head.size > MERGED):
                 break
+            if not same and not (flat(head) and (mixed or all(map(flat, taken)))):
+                break
+            mixed = mixed or not same
             self._queue.popleft()
             self._queued -= head.size
             if not head.future.set_running_or_notify_cancel():
@@ -217,8 +207,8 @@ class FeedIntake:
         first = taken[0]
         if isinstance(first.content, pl.DataFrame):
             return self._converter.frame(first.content, received)
-        if isinstance(first.content, bytes):
-            converted, counts = self._converter.blocks([cast(bytes, each.content) for each in taken], received)
+        if any(isinstance(each.content, bytes) for each in taken):
+            converted, counts = self._converter.blocks(list(map(block, taken)), received)
             for each, count in zip(taken, counts, strict=True):
                 each.count = count
             return converted
@@ -286,8 +276,3 @@ class FeedIntake:
         self._status.last_error = " ".join(str(error).split())
         for submission in submissions:
             submission.future.set_exception(error)
-
-
-def kind(submission: Submission) -> type:
-    """What a submission holds: bytes, or a list of lines."""
-    return bytes if isinstance(submission.content, bytes) else list

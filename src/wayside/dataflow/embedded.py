@@ -34,8 +34,10 @@ QUICK_PAUSE = 0.05
 """Seconds. That pause is twice as long as the micro-batch took, up to this much: a plan of many windows, each of which
 costs something per micro-batch, takes a third of a core at most while little comes in."""
 LONGEST_PAUSE = 0.1
-"""Seconds. After a larger micro-batch the pause is as long as it took, up to this much, unless the engine lags: what
-is paid per micro-batch, and the row that each key writes, then is paid for more rows at once."""
+"""Seconds. After a larger micro-batch the pause is as long as it took, up to this much, and after one of `CROWDED` rows
+it is this long, unless the engine lags: what is paid per micro-batch, and the row that each key writes, then is paid
+for more rows at once. Measured with 10,000 keys: 2 µs a row in batches of 8,000, 0.75 in 32,000, 0.4 in 96,000."""
+CROWDED = 5_000
 
 
 class EmbeddedEngine(Book, Life):
@@ -101,7 +103,8 @@ class EmbeddedEngine(Book, Life):
             elif rows < min(QUICK, self.max_rows):  # a full micro-batch is followed by the next one at once
                 self.stopping.wait(max(self.pause, min(2 * (self.clock.monotonic() - begun), QUICK_PAUSE)))
             elif rows * 2 < self.max_rows:
-                self.stopping.wait(min(self.clock.monotonic() - begun, LONGEST_PAUSE))
+                took = self.clock.monotonic() - begun
+                self.stopping.wait(LONGEST_PAUSE if rows >= CROWDED else min(took, LONGEST_PAUSE))
 
     def _settled(self, wait: float) -> float:
         """After a step that went well: what was wrong is over, and the next failure is retried soon."""

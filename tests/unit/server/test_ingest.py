@@ -272,3 +272,22 @@ def test_results_after_the_loops_end_are_let_go() -> None:
         return await asyncio.wait_for(home, 5)
 
     assert asyncio.run(come_again()) == 2
+
+
+@pytest.mark.parametrize("spaced", [0, orjson.OPT_INDENT_2], ids=["as lines of a block", "one by one"])
+def test_long_arrays_are_taken_record_by_record(site: Site, spaced: int) -> None:
+    texts = ["},{", '"},{"', "\\", "a,b", "[{", "é"]
+    records: list[Any] = [sample(f"long-{spaced}-{number}-{texts[number % 6]}", number % 50) for number in range(1200)]
+    records[7] = {"nothing": "of use"}
+    records[1100] = [records[0]]
+    records[1199] = 3
+    body = orjson.dumps(records, option=spaced)
+    told = site.client.post(RECORDS, content=body, headers={"content-type": "application/json"}).json()
+    assert (told["accepted"] + told["rejected"], told["duplicates"]) == (1200, 0)
+    errors = {error["row"]: error["rule"] for error in told["errors"]}
+    assert errors.items() >= {7: "station.required", 1100: "json.object", 1199: "json.object"}.items()
+    (span,) = told["offsets"]
+    assert span["count"] == told["accepted"]
+    kept = site.client.get(RECORDS, params={"offset": span["first"], "limit": 20}).json()["rows"]
+    good = [record["station"] for number, record in enumerate(records) if number not in errors][:20]
+    assert [row[3] for row in kept] == good
