@@ -7,16 +7,18 @@ server, and an event that came twice changes nothing the second time.
 from __future__ import annotations
 
 import random
-import socket
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx2
 
 from wayside.adapters.entities import Change, Entities
-from wayside.adapters.fetching import Limits, client
+from wayside.adapters.fetching import resolved
 from wayside.adapters.handing import Handing
 from wayside.adapters.holding import Holding
+from wayside.adapters.outbound import NotAllowedError, Outbound
+from wayside.adapters.reach import Reach, networks
 from wayside.adapters.running import Threaded
 from wayside.adapters.sources import EventStream
 from wayside.adapters.waiting import Backoff, retry_after
@@ -57,8 +59,7 @@ class EventsRunner(Threaded):
         self._entities = Entities(source.identity, time, source.removed)
         self._chance = random.Random()
         self._handing = Handing(intake, self._tally, holding)
-        self._client: httpx2.Client | None = None
-        self._response: httpx2.Response | None = None
+        self._outbound: Outbound | None = None
         self._last_id = ""
         self._retry: float | None = None
         self._failures = 0
@@ -67,22 +68,24 @@ class EventsRunner(Threaded):
         """Begin to listen; does nothing while it runs. Raises ConfigError for a header whose secret is not there."""
         if self._thread is not None:
             return
-        self._client = client(self._source.headers, Limits(CONNECT, self._source.silence))
+        headers = {name: resolved(value) for name, value in self._source.headers.items()}
+        reach = Reach(networks(self._source.networks, where=self._source.url))
+        self._outbound = Outbound(self._source.url, headers, connect=CONNECT, silence=self._source.silence, reach=reach)
         self._begin(f"events {self._intake.feed}", self._run, "reconnecting")
 
     def _interrupt(self) -> None:
-        if self._response is not None:
-            hang_up(self._response)
+        if self._outbound is not None:
+            self._outbound.hang_up()
 
     def _run(self) -> None:
-        assert self._client is not None
-        with self._client as connection:
+        assert self._outbound is not None
+        with closing(self._outbound) as connection:
             while not self._stopping.is_set():
                 asked: float | None = None
                 try:
                     self._handing.begin(self._entities)
                     asked = self._listen(connection)
-                except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, OSError) as error:
+                except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError, NotAllowedError, OSError) as error:
                     self._tally.failed(error)
                 except Exception as error:  # the log may be down: begin again, and be told everything again
                     self._tally.failed(error)
@@ -98,13 +101,12 @@ class EventsRunner(Threaded):
             usual = self._retry
         return max(asked or 0.0, usual)
 
-    def _listen(self, connection: httpx2.Client) -> float | None:
+    def _listen(self, connection: Outbound) -> float | None:
         """One connection, to its end; returns the seconds after which the server wants to be asked again."""
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if self._last_id:
             headers["Last-Event-ID"] = self._last_id
-        with connection.stream("GET", self._source.url, headers=headers) as response:
-            self._response = response
+        with connection.get(headers) as response:
             if response.status_code != 200:
                 self._tally.failed(WaysideError(f"The source answered {response.status_code}."))
                 return retry_after(response.headers.get("retry-after"), self._clock.now())
@@ -134,14 +136,3 @@ class EventsRunner(Threaded):
         except Exception as error:  # a domain's code reads what strangers send; one odd event must not end the stream
             self._tally.failed(WaysideError(f"An event {event.event[:40]!r} cannot be read.", why=str(error)[:200]))
             return None
-
-
-def hang_up(response: httpx2.Response) -> None:
-    """End a response that another thread is reading, by shutting its socket down."""
-    stream = response.extensions.get("network_stream")
-    raw = stream.get_extra_info("socket") if stream is not None else None
-    if raw is not None:
-        try:
-            raw.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return  # it has ended by itself

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,12 +13,17 @@ from pathlib import Path
 import httpx2
 
 from wayside.adapters.entities import UnusableBodyError
+from wayside.adapters.outbound import Outbound, packing
+from wayside.adapters.reach import Reach
 from wayside.adapters.waiting import retry_after
 from wayside.clock import Clock
 from wayside.errors import ConfigError
 
 REFERENCE = re.compile(r"\$\{env:(\w+)\}")
-REDIRECTS = 3
+RATIO, RATIO_AFTER = 100, 1 << 20
+"""Bytes that one packed byte may become, once so many have come out."""
+PIECE = 256 << 10
+"""Bytes that are unpacked at a time."""
 
 
 @dataclass(frozen=True)
@@ -41,20 +47,23 @@ class RefusedError(UnusableBodyError):
 class Fetcher:
     """One address. Remembers the validators of the last good document, so that an unchanged one is not sent again."""
 
-    def __init__(self, url: str, headers: Mapping[str, str], limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, url: str, headers: Mapping[str, str], limits: Limits, clock: Clock, *, reach: Reach | None = None
+    ) -> None:
         self._url = url
         self._limits = limits
         self._clock = clock
         self.validators: dict[str, str] = {}
         """Headers by which the server knows which document is here already."""
         self._waiting: dict[str, str] = {}
-        self._client = client(headers, limits)
+        own = {name: resolved(value) for name, value in headers.items()}
+        self._outbound = Outbound(url, own, connect=limits.connect, silence=limits.silence, reach=reach)
 
     def fetch(self) -> bytes | None:
         """The document, or null when it has not changed.
 
-        Raises RefusedError for an answer that is none, UnusableBodyError for one that breaks a limit or is cut off, and
-        httpx2.HTTPError when there is no answer.
+        Raises RefusedError for an answer that is none, UnusableBodyError for one that breaks a limit, is cut off or
+        would come from where nothing may be fetched, and httpx2.HTTPError when there is no answer.
         """
         content = bytearray()
         return bytes(content) if self._receive(content.extend) else None
@@ -66,25 +75,34 @@ class Fetcher:
 
     def _receive(self, take: Callable[[bytes], object]) -> bool:
         until, size = self._clock.monotonic() + self._limits.whole, 0
+        late = UnusableBodyError(f"The document took over {self._limits.whole:g} s.", where=self._url)
         try:
-            with self._client.stream("GET", self._url, headers=self.validators) as response:
+            with self._outbound.get(self.validators, seconds=self._limits.whole) as response:
                 if response.status_code == 304:
                     return False
                 if response.status_code != 200:
                     raise self._refusal(response, self._clock.now())
-                for piece in response.iter_bytes():
+                for piece in unpacked(response):
                     size += len(piece)
-                    if size > self._limits.size:
-                        raise UnusableBodyError(
-                            f"The document has more than {self._limits.size} bytes.", where=self._url
-                        )
+                    self._bounded(size, response.num_bytes_downloaded)
                     if self._clock.monotonic() > until:
-                        raise UnusableBodyError(f"The document took over {self._limits.whole:g} s.", where=self._url)
+                        raise late
                     take(piece)
                 self._waiting = validators(response.headers)
                 return True
-        except httpx2.DecodingError as error:
+        except (zlib.error, EOFError) as error:
             raise UnusableBodyError("The document is packed, and damaged.", where=self._url, why=str(error)) from error
+        except httpx2.HTTPError as error:  # the connection is cut when the time is over, wherever it is then
+            if self._clock.monotonic() > until:
+                raise late from error
+            raise
+
+    def _bounded(self, size: int, received: int) -> None:
+        """Raises UnusableBodyError for a document that is too large, or larger than honest packing makes it."""
+        if size > self._limits.size:
+            raise UnusableBodyError(f"The document has more than {self._limits.size} bytes.", where=self._url)
+        if size > RATIO_AFTER and size > RATIO * received:
+            raise UnusableBodyError(f"The document unpacks to more than {RATIO} times its size.", where=self._url)
 
     def good(self) -> None:
         """The document that came last was of use: from now on only a newer one is wanted."""
@@ -92,23 +110,31 @@ class Fetcher:
 
     def close(self) -> None:
         """End the connection."""
-        self._client.close()
+        self._outbound.close()
 
     def _refusal(self, response: httpx2.Response, now: datetime) -> RefusedError:
         after = retry_after(response.headers.get("retry-after"), now)
         return RefusedError(f"The source answered {response.status_code}.", where=self._url, after=after)
 
 
-def client(headers: Mapping[str, str], limits: Limits) -> httpx2.Client:
-    """A client that follows few redirects and takes no proxy or credentials from the environment."""
-    return httpx2.Client(
-        headers={name: resolved(value) for name, value in headers.items()},
-        timeout=httpx2.Timeout(limits.silence, connect=limits.connect),
-        follow_redirects=True,
-        max_redirects=REDIRECTS,
-        trust_env=False,
-        limits=httpx2.Limits(max_connections=1),
-    )
+def unpacked(response: httpx2.Response) -> Iterator[bytes]:
+    """The body in pieces of bounded size, unpacked. Raises zlib.error, EOFError, NotAllowedError, httpx2.HTTPError."""
+    if not packing(response):
+        yield from response.iter_raw()
+        return
+    reader = zlib.decompressobj(wbits=31)
+    for raw in response.iter_raw():
+        left = raw
+        while left:
+            if reader.eof:  # several members are one document
+                reader = zlib.decompressobj(wbits=31)
+            yield reader.decompress(left, PIECE)
+            left = reader.unconsumed_tail or reader.unused_data
+    while not reader.eof:
+        piece = reader.decompress(b"", PIECE)
+        if not piece:
+            raise EOFError("It ends too early.")
+        yield piece
 
 
 def validators(headers: httpx2.Headers) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +11,8 @@ import httpx2
 
 from wayside.adapters.entities import UnusableBodyError
 from wayside.adapters.fetching import Fetcher, Limits
+from wayside.adapters.reach import Reach
+from wayside.adapters.reach import networks as ranges
 from wayside.clock import SYSTEM, Clock
 from wayside.files import REAL, read_whole, replace_whole
 
@@ -21,7 +23,8 @@ LIMITS = Limits(connect=5.0, silence=30.0, whole=900.0, size=200 << 20)
 class Mirror:
     """The copy of one address in a folder, as `name`; beside it lies what the server calls that version.
 
-    For one process and thread at a time. `headers` may refer to secrets as `${env:NAME}`.
+    For one process and thread at a time. `headers` may refer to secrets as `${env:NAME}`; `networks` are address ranges
+    (CIDR) into which the server may lead on, beside the internet.
     """
 
     def __init__(
@@ -32,6 +35,7 @@ class Mirror:
         *,
         headers: Mapping[str, str] | None = None,
         limits: Limits = LIMITS,
+        networks: Sequence[str] = (),
         clock: Clock = SYSTEM,
     ) -> None:
         self.url = url
@@ -40,6 +44,7 @@ class Mirror:
         self._note = folder / f"{name}.json"
         self._headers = headers or {}
         self._limits = limits
+        self._reach = Reach(ranges(networks, where=url))
         self._clock = clock
 
     def refresh(self, use: Callable[[Path], T]) -> T | None:
@@ -50,7 +55,7 @@ class Mirror:
         ConfigError for a secret that is missing, OSError, and what `use` raises.
         """
         REAL.make_folder(self.copy.parent)
-        fetcher = Fetcher(self.url, self._headers, self._limits, self._clock)
+        fetcher = Fetcher(self.url, self._headers, self._limits, self._clock, reach=self._reach)
         fetcher.validators = self._version()
         try:
             if not fetcher.download(self._fresh):

@@ -16,6 +16,7 @@ from wayside.adapters.entities import Change, Entities, UnusableBodyError, encod
 from wayside.adapters.fetching import Fetcher, Limits, RefusedError
 from wayside.adapters.handing import Handing
 from wayside.adapters.holding import Holding
+from wayside.adapters.reach import Reach, networks
 from wayside.adapters.running import Threaded
 from wayside.adapters.sources import Polling
 from wayside.adapters.waiting import Backoff
@@ -80,7 +81,8 @@ class PollingRunner(Threaded):
         if self._thread is not None:
             return
         limits = Limits(*self._source.timeouts, self._source.largest)
-        fetcher = Fetcher(self._source.url, self._source.headers, limits, self._clock)
+        reach = Reach(networks(self._source.networks, where=self._source.url))
+        fetcher = Fetcher(self._source.url, self._source.headers, limits, self._clock, reach=reach)
         self._begin(f"polling {self._intake.feed}", partial(self._run, fetcher))
 
     def _run(self, fetcher: Fetcher) -> None:

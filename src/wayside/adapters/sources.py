@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar, Literal, Protocol
 
 from wayside.adapters.entities import Change
+from wayside.adapters.reach import networks as ranges
 from wayside.errors import DeclarationError
 
 AS_FAST_AS_POSSIBLE: Literal["as fast as possible"] = "as fast as possible"
@@ -124,7 +125,8 @@ class Polling:
 
     A document that says that it is older than `fresh` seconds is taken, and the source counts as stale all the same.
     `headers` may refer to secrets as `${env:NAME}`. `back_off` holds the shortest and longest wait after failures,
-    `timeouts` the seconds to connect, without a byte, and in all; `largest` the bytes of a document.
+    `timeouts` the seconds to connect, without a byte, and in all; `largest` the bytes of a document. `networks` are
+    address ranges (CIDR) into which the server may lead on, beside the internet.
     """
 
     kind: ClassVar[str] = "polling"
@@ -138,9 +140,11 @@ class Polling:
     back_off: tuple[float, float] = (1.0, 300.0)
     timeouts: tuple[float, float, float] = (5.0, 15.0, 60.0)
     largest: int = 64 << 20
+    networks: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         checked_url(self.url, "Polling")
+        ranges(self.networks, where=self.url)
         if self.every <= 0:
             raise DeclarationError("A source cannot be polled every 0 seconds.", where=self.url, next="Give more.")
 
@@ -151,7 +155,8 @@ class EventStream:
 
     `decode` turns an event's name and data into a `Change`, or null for one that says nothing; what it raises refuses
     that event only. After a lost connection the stream is resumed with `Last-Event-ID` where the server gave ids. A
-    server that answers a resumption with a `reset` holds just what that says: everything else leaves.
+    server that answers a resumption with a `reset` holds just what that says: everything else leaves. `networks` as
+    for `Polling`.
     """
 
     kind: ClassVar[str] = "events"
@@ -163,9 +168,11 @@ class EventStream:
     back_off: tuple[float, float] = (1.0, 300.0)
     silence: float = 90.0
     largest: int = 64 << 20
+    networks: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         checked_url(self.url, "EventStream")
+        ranges(self.networks, where=self.url)
 
 
 @dataclass(frozen=True)
