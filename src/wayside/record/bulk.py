@@ -129,7 +129,7 @@ class BulkDecoder:
             kept = np.flatnonzero(good.to_numpy())
             frame, rows = frame[kept], rows[kept]
         names = list(self.record.fields)
-        parts.append(Part(frame if frame.columns == names else frame.select(names), rows, filled.sizes))
+        parts.append(Part(frame if frame.columns == names else frame[names], rows, filled.sizes))
         if len(rows) == len(rest):
             return rest[:0]
         left = np.ones(len(block), np.bool_)

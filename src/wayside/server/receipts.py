@@ -49,6 +49,8 @@ def ranges(appended: Appended) -> list[dict[str, int]]:
     if appended.duplicates:
         kept = offsets >= 0
         partitions, offsets = partitions[kept], offsets[kept]
+    if len(offsets) and (partitions == partitions[0]).all() and (np.diff(offsets) == 1).all():  # as most batches lie
+        return [{"partition": int(partitions[0]), "first": int(offsets[0]), "count": len(offsets)}]
     order = np.lexsort((offsets, partitions))
     partitions, offsets = partitions[order], offsets[order]
     fresh = (np.diff(partitions) != 0) | (np.diff(offsets) != 1)
