@@ -73,7 +73,8 @@ def wayside(command: str, topic: str) -> Iterator[Server]:
     words = [word.format(port=port, data=data) for word in shlex.split(command)]
     own = {"WAYSIDE_PORT": str(port), "WAYSIDE_HOST": "127.0.0.1", "WAYSIDE_DATA_DIR": str(data)}
     url = f"http://127.0.0.1:{port}"
-    with _running(words, "ingest-wayside", f"{url}/readyz", os.environ | own) as (pid, start):
+    inherited = {name: value for name, value in os.environ.items() if name != "WAYSIDE_BENCH_DIR"}  # no setting of it
+    with _running(words, "ingest-wayside", f"{url}/readyz", inherited | own) as (pid, start):
         yield at(url, topic, pid=pid, start_s=start)
     shutil.rmtree(data, ignore_errors=True)
 

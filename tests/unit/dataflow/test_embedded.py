@@ -206,6 +206,22 @@ def test_listeners_hear_each_commit_in_order_and_one_that_fails_stops_nothing() 
     assert heard[1].tables["newest"]["value"].to_list() == [2.0]
 
 
+@pytest.mark.parametrize("listens", [True, False])
+def test_the_store_and_those_who_listen_have_the_same_newest_rows(listens: bool) -> None:
+    world = World()
+    heard: list[Commit] = []
+    if listens:
+        world.engine.subscribe(heard.append)
+    world.place(("a", 0, "north"), ("b", 0, "south"), ("c", 0, "west"))
+    world.read(("b", 5, 1), ("a", 3, 2), ("a", 1, 3), ("b", 5, 4), ("c", 2, 5), ("a", 2, 6))
+    world.engine.drain()
+    stored = world.store.table("newest").select("thing", "value").rows()
+    assert stored == [("a", 2.0), ("b", 4.0), ("c", 5.0)]
+    told = [commit.tables["newest"] for commit in heard if "newest" in commit.tables]
+    assert [rows.select("thing", "value").rows() for rows in told] == ([stored] if listens else [])
+    assert all("_offset" not in rows.columns for rows in told)
+
+
 def test_open_windows_are_seen_and_unknown_ones_named() -> None:
     world = World()
     world.place(("a", 0, "north"))
