@@ -27,7 +27,8 @@ from wayside.errors import WaysideError
 from wayside.ports import Intake
 
 LONGEST_RETRY = 3_600.0
-CONNECT = 5.0
+CONNECT, HEAD = 5.0, 30.0
+"""Seconds to connect, and until the stream has begun."""
 
 
 class Unmarked:
@@ -106,7 +107,7 @@ class EventsRunner(Threaded):
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if self._last_id:
             headers["Last-Event-ID"] = self._last_id
-        with connection.get(headers) as response:
+        with connection.get(headers, seconds=HEAD, endless=True) as response:
             if response.status_code != 200:
                 self._tally.failed(WaysideError(f"The source answered {response.status_code}."))
                 return retry_after(response.headers.get("retry-after"), self._clock.now())

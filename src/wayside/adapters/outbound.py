@@ -45,17 +45,20 @@ class Outbound:
         self._socket: socket.socket | None = None
 
     @contextmanager
-    def get(self, headers: Mapping[str, str], *, seconds: float | None = None) -> Iterator[httpx2.Response]:
-        """The answer, whose body is still to be read; after `seconds` the connection is cut.
+    def get(self, headers: Mapping[str, str], *, seconds: float, endless: bool = False) -> Iterator[httpx2.Response]:
+        """The answer, whose body is still to be read. After `seconds` the connection is cut.
 
-        Raises NotAllowedError, and httpx2.HTTPError or httpx2.InvalidURL when there is no answer.
+        Of an `endless` answer only the beginning must have come by then.
+
+        Raises NotAllowedError, and httpx2.HTTPError or httpx2.InvalidURL when there is no answer; when it was cut, at
+        the latest at the end of the block.
         """
         with ExitStack() as ending:
-            if seconds is not None:
-                timer = threading.Timer(seconds, self.hang_up)
-                timer.daemon = True
-                timer.start()
-                ending.callback(timer.cancel)
+            cut = threading.Event()
+            timer = threading.Timer(seconds, self._cut, (cut,))
+            timer.daemon = True
+            timer.start()
+            ending.callback(timer.cancel)
             url, client = self._url, self._client
             for _ in range(REDIRECTS + 1):
                 own = same(self._url, url)
@@ -65,13 +68,21 @@ class Outbound:
                 ending.callback(response.close)
                 if response.status_code not in MOVED or "location" not in response.headers:
                     packing(response)
+                    if endless:
+                        timer.cancel()
                     yield response
+                    if cut.is_set():  # a body that ends with its connection looks whole
+                        raise httpx2.ReadTimeout(f"The answer took over {seconds:g} s.")
                     return
                 url = followed(url, response.headers["location"])
                 response.close()
                 if origin(url) != origin(self._url):  # another server gets a connection of its own
                     client = ending.enter_context(self._opened())
             raise httpx2.TooManyRedirects(f"The source led on more than {REDIRECTS} times.")
+
+    def _cut(self, cut: threading.Event) -> None:
+        cut.set()
+        self.hang_up()
 
     def hang_up(self) -> None:
         """Cut the connection, from any thread: whoever reads from it gets an error."""

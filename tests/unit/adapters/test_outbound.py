@@ -38,10 +38,10 @@ def canary() -> Iterator[Stranger]:
         yield server
 
 
-def ask(url: str, reach: Reach | None = None, *, seconds: float | None = None) -> bytes:
+def ask(url: str, reach: Reach | None = None, *, seconds: float = 30, endless: bool = False) -> bytes:
     outbound = Outbound(url, KEY, connect=5, silence=5, reach=reach)
     try:
-        with outbound.get({}, seconds=seconds) as response:
+        with outbound.get({}, seconds=seconds, endless=endless) as response:
             return response.read()
     finally:
         outbound.close()
@@ -190,6 +190,28 @@ def test_headers_that_never_end_are_cut_off() -> None:
         with pytest.raises(UnusableBodyError, match=r"took over 0\.5 s"):
             fetcher.fetch()
         fetcher.close()
+
+
+def lasting(handler: Handler) -> None:
+    """An answer that begins at once and ends later."""
+    handler.send_response(200)
+    handler.send_header("Connection", "close")
+    handler.end_headers()
+    for _ in range(10):
+        handler.wfile.write(b"x")
+        handler.wfile.flush()
+        time.sleep(0.2)
+    handler.close_connection = True
+
+
+def test_of_an_endless_answer_only_the_beginning_has_a_limit() -> None:
+    with Stranger(lasting) as server:
+        assert ask(server.url, seconds=1, endless=True) == b"x" * 10
+    for answer, endless in ((dripping, True), (lasting, False)):
+        with Stranger(answer) as server, pytest.raises(httpx2.HTTPError):
+            ask(server.url, seconds=1, endless=endless)
+    with pytest.raises(UnusableBodyError, match="took over 1 s"):
+        fetched(lasting, limits=Limits(whole=1))
 
 
 def packed(body: bytes, encoding: str = "gzip") -> Answer:
