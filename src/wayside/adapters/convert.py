@@ -21,6 +21,8 @@ from wayside.values import Rejection
 
 PART = "_part"
 """Which of the rows of one message: 0 for the first."""
+COUNTED = 1 << 16
+"""Bytes whose lines are counted together."""
 Raw = Callable[[int], bytes]
 
 
@@ -92,7 +94,7 @@ class Converter:
 
     def blocks(self, contents: Sequence[bytes], received: datetime) -> tuple[Converted, list[int]]:
         """Rows of the lines of several blocks, and how many messages each held."""
-        if sum(content.count(b"\n") for content in contents) < MANY:
+        if not many(contents):
             split = [[line for line in content.split(b"\n") if line and not line.isspace()] for content in contents]
             return self.lines(list(chain.from_iterable(split)), received), list(map(len, split))
         ended = [content if content.endswith(b"\n") else content + b"\n" for content in contents]
@@ -175,6 +177,17 @@ class Converter:
         if result.schema == self.with_row:
             return result
         return result.select(self.with_row.names()).cast(self.with_row)
+
+
+def many(contents: Sequence[bytes]) -> bool:
+    """Whether there are lines enough to be read in columns; no more are counted than it takes to know."""
+    lines = 0
+    for content in contents:
+        for start in range(0, len(content), COUNTED):
+            lines += content.count(b"\n", start, start + COUNTED)
+            if lines >= MANY:
+                return True
+    return False
 
 
 def as_json(frame: pl.DataFrame, typed: Cast, row: int) -> bytes:

@@ -123,13 +123,10 @@ class BulkDecoder:
         if not len(spans.rows):
             return rest
         filled = fill(block, shape, spans, self.record.fields)
-        frame, rows = filled.frame, spans.rows
-        if filled.doubtful:
-            good = frame.select(pl.all_horizontal(pl.col(filled.doubtful).is_not_null())).to_series()
-            kept = np.flatnonzero(good.to_numpy())
-            frame, rows = frame[kept], rows[kept]
-        names = list(self.record.fields)
-        parts.append(Part(frame if frame.columns == names else frame.select(names), rows, filled.sizes))
+        rows = filled.rows
+        if not len(rows):
+            return rest
+        parts.append(Part(filled.frame, rows, filled.sizes))
         if len(rows) == len(rest):
             return rest[:0]
         left = np.ones(len(block), np.bool_)

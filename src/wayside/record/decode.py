@@ -28,7 +28,7 @@ from wayside.values import Rejection
 
 INTEGER = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 WIRE: dict[str, Any] = {"str": str, "int": INTEGER, "float": float, "bool": bool, "time": str | INTEGER | float}
-FEW = 16
+FEW = 1_000
 """Times of fewer lines than this are looked at one by one first: asking Polars costs more."""
 MISSING = re.compile(r"missing required field `([^`]+)`")
 AT = re.compile(r"at `\$\.([^`.\[]+)")
