@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow.compute  # noqa: F401  # dictionary_encode imports it, which is not to happen in the first micro-batch
 
 Numbers = npt.NDArray[np.int64]
 ROOMY = 4

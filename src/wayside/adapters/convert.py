@@ -97,9 +97,12 @@ class Converter:
         if not many(contents):
             split = [[line for line in content.split(b"\n") if line and not line.isspace()] for content in contents]
             return self.lines(list(chain.from_iterable(split)), received), list(map(len, split))
-        ended = [content if content.endswith(b"\n") else content + b"\n" for content in contents]
-        decoded, blocks = self.decoder.decode_bytes(b"".join(ended) if len(ended) > 1 else contents[0], received)
-        return self.parsed(decoded, blocks.line, received), blocks.counts(list(map(len, ended)))
+        ended = contents
+        if len(contents) > 1:
+            ended = [content if content.endswith(b"\n") else content + b"\n" for content in contents]
+        decoded, blocks = self.decoder.decode_bytes(b"".join(ended), received)
+        counts = blocks.counts(list(map(len, ended))) if len(ended) > 1 else [len(blocks)]
+        return self.parsed(decoded, blocks.line, received), counts
 
     def frame(self, frame: pl.DataFrame, received: datetime) -> Converted:
         """Rows of a frame of the wire record, whose columns may be text."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import sys
 import typing
@@ -56,7 +57,7 @@ class Record:
     @classmethod
     def empty(cls) -> pl.DataFrame:
         """A frame of this record without rows."""
-        return pl.DataFrame(schema=cls.schema())
+        return empty_frame(cls).clone()
 
     @classmethod
     def rules(cls, received: datetime | None = None) -> list[Rule]:
@@ -70,6 +71,12 @@ class Record:
     def units(cls) -> dict[str, str]:
         """Unit by field, for the fields that carry one."""
         return {name: spec.unit for name, spec in cls.fields.items() if spec.unit}
+
+
+@functools.cache
+def empty_frame(record: type[Record]) -> pl.DataFrame:
+    """A frame without rows, made once: it takes as long as judging a small batch does."""
+    return pl.DataFrame(schema=record.schema())
 
 
 def place(cls: type) -> str:
