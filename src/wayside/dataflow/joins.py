@@ -72,8 +72,10 @@ def joined(join: Join, versions: Versions, rows: pl.DataFrame) -> pl.DataFrame:
 
 def looked_up(join: Join, right: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
     """Each row with the one version of its key, which does not count when it is younger than the row."""
+    time = join.source.record.time
+    assert time is not None  # a join is as of event time
     met = rows.with_row_index(ROW).join(right, on=list(join.on), how="left", maintain_order="left")
-    old = pl.col(VERSION_TIME) <= pl.col(join.source.record.time)
+    old = pl.col(VERSION_TIME) <= pl.col(time)
     return met.with_columns(pl.when(old).then(pl.col(DELETED)).alias(DELETED))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import sys
 import typing
@@ -57,7 +56,9 @@ class Record:
     @classmethod
     def empty(cls) -> pl.DataFrame:
         """A frame of this record without rows."""
-        return empty_frame(cls).clone()
+        if cls not in EMPTY:
+            EMPTY[cls] = pl.DataFrame(schema=cls.schema())
+        return EMPTY[cls].clone()
 
     @classmethod
     def rules(cls, received: datetime | None = None) -> list[Rule]:
@@ -73,10 +74,8 @@ class Record:
         return {name: spec.unit for name, spec in cls.fields.items() if spec.unit}
 
 
-@functools.cache
-def empty_frame(record: type[Record]) -> pl.DataFrame:
-    """A frame without rows, made once: it takes as long as judging a small batch does."""
-    return pl.DataFrame(schema=record.schema())
+EMPTY: dict[type[Record], pl.DataFrame] = {}
+"""Frames without rows, made once: it takes as long as judging a small batch does."""
 
 
 def place(cls: type) -> str:
