@@ -56,9 +56,9 @@ class Texts:
         starts = spans.starts[number]
         return cls(starts, spans.ends[number] - starts, spans.heads[number])
 
-    def at(self, rows: Positions | Mask) -> Texts:
+    def at(self, rows: Positions) -> Texts:
         """Some of them."""
-        return Texts(self.starts[rows], self.sizes[rows], self.heads[rows])
+        return Texts(self.starts.take(rows), self.sizes.take(rows), self.heads.take(rows, axis=0))
 
 
 def fill(block: Block, shape: Shape, spans: Spans, fields: Mapping[str, FieldSpec]) -> Filled:
@@ -74,7 +74,8 @@ def fill(block: Block, shape: Shape, spans: Spans, fields: Mapping[str, FieldSpe
             good = could if good is None else good & could
     if good is not None and good.all():
         good = None
-    rows = spans.rows if good is None else spans.rows[good]
+    kept = None if good is None else np.flatnonzero(good)
+    rows = spans.rows if kept is None else spans.rows.take(kept)
     keep = None if good is None else pl.Series(good)
     columns: dict[str, pl.Series] = {}
     sizes: dict[str, tuple[int, int]] = {}
@@ -86,7 +87,7 @@ def fill(block: Block, shape: Shape, spans: Spans, fields: Mapping[str, FieldSpe
             column = read[number] if keep is None else read[number].filter(keep)
         else:
             found = Texts.of(spans, number)
-            found = found if good is None else found.at(good)
+            found = found if kept is None else found.at(kept)
             sizes[name] = bounds(found.sizes)
             column = texts(block, found, sizes[name], keep=True)
         columns[name] = column.alias(name)
@@ -112,7 +113,7 @@ def scalars(block: Block, slot: Slot, found: Texts, good: Mask | None) -> tuple[
     """
     quick = quickly(block, slot, found)
     if quick is None:
-        values = slowly(block, slot, found if good is None else found.at(good))
+        values = slowly(block, slot, found if good is None else found.at(np.flatnonzero(good)))
         if good is not None:
             values = spread(values, good)
         return values, values.is_not_null().to_numpy()
