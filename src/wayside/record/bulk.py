@@ -1,7 +1,7 @@
 """Decoding blocks of lines at several times the speed of the strict decoder, and with its verdicts.
 
 Lines of a known shape are read in columns; all others go to the strict decoder. On the messages of `bench/` this
-takes a third of a microsecond per line, and almost all of it without the interpreter's lock.
+takes a quarter of a microsecond per line, and almost all of it without the interpreter's lock.
 """
 
 from __future__ import annotations
