@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+import pyarrow.compute  # noqa: F401  # dictionary_encode imports it, which is not to happen in the first micro-batch
 
 Numbers = npt.NDArray[np.int64]
 ROOMY = 4
@@ -81,7 +82,7 @@ def newest(rows: pl.DataFrame, keys: Sequence[str], time: str, offset: str) -> p
     if cells is None:
         ordered = rows.sort(time, offset, maintain_order=True)
         return ordered.unique(keys, keep="last", maintain_order=True).sort(keys)
-    times = rows[time].to_physical().to_numpy()
+    times = rows[time].cast(pl.Int64).to_numpy()
     latest = np.full(cells.total, np.iinfo(np.int64).min)
     np.maximum.at(latest, cells.numbers, times)
     rivals = np.flatnonzero(times == latest[cells.numbers])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -11,6 +11,8 @@ import polars as pl
 from wayside.specs import TIME, TopicSpec
 from wayside.values import Rejection
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 QUARANTINE = "_quarantine"
 SPEC = TopicSpec(
     name=QUARANTINE,
@@ -36,7 +38,7 @@ def quarantined(
 ) -> pl.DataFrame:
     """Rows of the quarantine topic; `raws` holds the bytes of each rejection, in the same order."""
     # Column by column: a frame made of a dictionary looks at every value first, which doubles the time.
-    alike = {"at": at, "feed": feed, "topic": topic}
+    alike = {"at": (at - EPOCH) // MICROSECOND, "feed": feed, "topic": topic}
     columns: dict[str, Sequence[Any]] = {
         "rule": [rejection.rule for rejection in rejections],
         "message": [rejection.message for rejection in rejections],
@@ -46,7 +48,7 @@ def quarantined(
         [
             pl.Series(name, columns[name], dtype=dtype)
             if name in columns
-            else pl.Series(name, [alike[name]], dtype=dtype).new_from_index(0, len(raws))
+            else pl.Series(name, [alike[name]]).cast(dtype).new_from_index(0, len(raws))
             for name, dtype in SPEC.schema.items()
         ]
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from datetime import UTC, datetime
+from random import Random
 from typing import Any, Literal
 
 import pytest
@@ -286,3 +287,31 @@ def test_a_block_counts_messages_and_skips_blank_lines() -> None:
     assert len(block) == 4
     assert found.rows.to_list() == [0, 1, 3]
     assert [(r.row, r.rule, block.line(r.row)) for r in found.rejections] == [(2, "json.syntax", b"nonsense")]
+
+
+def varied(random: Random, number: int) -> dict[str, bytes]:
+    """A message with numbers short and long, and times whole, broken and spread over days."""
+    second = f"2026-05-{random.randrange(1, 29):02d}T{random.randrange(24):02d}:00:0{random.randrange(10)}"
+    return {
+        "name": raw(f"device-{number}" * random.randrange(1, 4)),
+        "at": raw(second + random.choice(["Z", "Z", "Z", ".25Z", "+02:00"])),
+        "level": raw(round(random.uniform(-999, 999), random.choice([1, 2, 9]))),
+        "kind": raw(random.choice(["a", "bb", "something rather long"])),
+        "count": raw(random.choice([number, -number, 10**12 + number])),
+        "alarm": raw(random.random() < 0.5),
+        "extra": raw(round(random.uniform(0, 1), random.choice([3, 12]))),
+    }
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("share", [0.01, 0.04, 0.2])
+def test_a_few_broken_lines_among_many(seed: int, share: float) -> None:
+    random = Random(seed)
+    made = [line_of(varied(random, number)) for number in range(600)]
+    for at, line in enumerate(made):
+        if random.random() < share:
+            cut = random.randrange(len(line))
+            patch = random.choice([b"", b'"', b"}", b",", b"99", b"\\", b"\xff", random.choice(HOSTILE_VALUES)])
+            made[at] = random.choice([line[:cut] + patch, line[:cut] + patch + line[cut + 1 :]])
+    found = both(made)
+    assert found.frame.height > 400

@@ -9,8 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wayside.record.block import Block
-from wayside.record.digits import ENDINGS, zulu_times
 from wayside.record.times import bounded, common_times, parse_times
+from wayside.record.zulu import ENDINGS, fractions
+from wayside.specs import TIME
 
 DIGITS = st.text("0123456789", min_size=2, max_size=2)
 FRACTIONS = st.one_of(st.just(""), st.integers(0, 999_999_999).map(lambda n: f".{n:09d}"), st.just("."), st.just(".5"))
@@ -67,7 +68,7 @@ def test_digits_are_read_as_texts_are(values: list[str]) -> None:
 
 @pytest.mark.parametrize("length", sorted(ENDINGS))
 def test_every_byte_that_is_not_of_the_form_is_seen(length: int) -> None:
-    good = "2026-11-26T15:14:48" + {20: "Z", 24: ".856Z", 27: ".856123Z"}[length]
+    good = "2026-11-26T15:14:48" + {24: ".856Z", 27: ".856123Z"}[length]
     wrong = [good[:place] + sign + good[place + 1 :] for place in range(length) for sign in "/:;@\x7fé "]
     found = read_digits([good, *wrong])
     assert found is not None
@@ -77,12 +78,18 @@ def test_every_byte_that_is_not_of_the_form_is_seen(length: int) -> None:
 
 
 def read_digits(values: list[str]) -> pl.Series | None:
+    """Texts as instants, null where one is not read; null for all where the length of the first has no such form."""
     block = Block("\n".join(values).encode())
-    places = block.starts
-    return zulu_times(block, places, block.heads(places), int((block.ends - places).min()))
+    places, length = block.starts, len(values[0].encode())
+    if length not in ENDINGS:
+        return None
+    heads, later = block.heads(places), block.heads(np.minimum(places + 16, len(block.pairs) - 1))
+    micros, good = fractions([heads[:, 0], heads[:, 1], later[:, 0], later[:, 1]], block.ends - places, length)
+    return pl.Series(micros).cast(TIME).set(pl.Series(~good), None)
 
 
-def test_lengths_that_no_form_has_are_left_to_others() -> None:
+def test_texts_of_other_lengths_are_left_to_others() -> None:
     assert read_digits(["2026-11-26"]) is None
-    block = Block(b"")
-    assert zulu_times(block, np.empty(0, np.int64), np.empty((0, 2), np.uint64), 20) is None
+    found = read_digits(["2026-11-26T15:14:48.856Z", "2026-11-26T15:14:48Z", "2026-11-26T15:14:48.856123Z", "x"])
+    assert found is not None
+    assert found.is_not_null().to_list() == [True, False, False, False]

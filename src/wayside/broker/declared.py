@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 
 from wayside.broker import columns, entry
-from wayside.broker.collect import microseconds
 from wayside.broker.errors import no_partition
 from wayside.broker.keys import partitions_of as fnv1a_partitions
 from wayside.errors import DeclarationError, WaysideError
@@ -23,11 +22,10 @@ def event_bounds(frame: pl.DataFrame, time: str | None) -> tuple[int, int]:
     times = frame.get_column(time)
     if times.dtype != TIME:
         times = times.cast(TIME)
-    low: Any = times.min()
-    high: Any = times.max()
-    if low is None:
-        return entry.NO_EVENT_MIN, entry.NO_EVENT_MAX
-    return microseconds(low), microseconds(high)
+    micros = times.cast(pl.Int64)  # to make instants of them takes longer than to find them
+    low: Any = micros.min()
+    high: Any = micros.max()
+    return (entry.NO_EVENT_MIN, entry.NO_EVENT_MAX) if low is None else (low, high)
 
 
 def conform(spec: TopicSpec, frame: pl.DataFrame) -> pl.DataFrame:

@@ -42,7 +42,7 @@ class Rows:
             offsets = batch.offsets.to_numpy().astype(np.int64)
         appended: Micros | int = since_epoch(batch.appended)
         if batch.appends is not None:
-            appended = batch.appends.to_physical().to_numpy()
+            appended = batch.appends.cast(pl.Int64).to_numpy()
         return cls(batch.topic, batch.partition, batch.frame, offsets, appended)
 
     def made(self, frame: pl.DataFrame) -> Rows:
@@ -65,7 +65,8 @@ class Rows:
 
     def times(self, column: str) -> Micros:
         """Event times in microseconds since 1970."""
-        found: Micros = self.frame[column].to_physical().to_numpy()
+        # A cast: `to_physical` is an expression, and those go through the threads of Polars.
+        found: Micros = self.frame[column].cast(pl.Int64).to_numpy()
         return found
 
 

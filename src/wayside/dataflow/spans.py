@@ -57,7 +57,7 @@ class SpanOperator:
         """Hold rows of windows that are open."""
         if not len(starts):
             return
-        self.raw.append(values.with_columns(pl.Series(START, starts)))
+        self.raw.append(values.hstack([pl.Series(START, starts)]))
         self.rows += len(starts)
         self.first = min(self.first, int(starts.min()))
         if len(self.raw) > MAX_FRAMES or self.rows > max(MAX_ROWS, 4 * self.floor):

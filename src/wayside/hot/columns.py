@@ -40,7 +40,7 @@ def to_cells(column: pl.Series) -> list[Any]:
     """The column's values as the database stores them."""
     dtype = column.dtype
     if isinstance(dtype, _TEMPORAL):
-        return column.to_physical().to_list()
+        return column.cast(pl.Int64).to_list()
     if dtype == pl.UInt64:
         return column.reinterpret(signed=True).to_list()
     if isinstance(dtype, pl.Decimal):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from itertools import chain, pairwise
 from typing import Any
 
@@ -23,7 +23,7 @@ from wayside.errors import CorruptDataError
 from wayside.hot import blocks, rules
 from wayside.hot.columns import literals, to_cells
 from wayside.hot.rules import SEQUENCE
-from wayside.specs import TIME, WindowSpec
+from wayside.specs import WindowSpec
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,7 @@ CREATE INDEX IF NOT EXISTS window_blocks_last ON window_blocks (window, last);
 CREATE INDEX IF NOT EXISTS window_blocks_start ON window_blocks (window, max_start, min_end);
 """
 _INSERT = f"INSERT INTO window_blocks VALUES (NULL, {', '.join('?' * 13)})"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MOST_POINTS = 64
 _FILTERED_ROWS = 262_144
 
@@ -51,7 +52,7 @@ def insert(connection: apsw.Connection, spec: WindowSpec, rows: pl.DataFrame, pl
     """Store one block; `place` is its first and last sequence, its level and when it was stored."""
     first, last, level, stored = place
     body = blocks.encode(rows)
-    starts, ends = rows["window_start"].to_physical(), rows["window_end"].to_physical()
+    starts, ends = rows["window_start"].cast(pl.Int64), rows["window_end"].cast(pl.Int64)
     span = (starts.min(), starts.max(), ends.min())
     low, high = key_range(spec, rows)
     connection.execute(
@@ -175,7 +176,7 @@ def key_range(spec: WindowSpec, rows: pl.DataFrame) -> tuple[Any, Any]:
 
 def micros(instant: datetime) -> int:
     """Microseconds since 1970."""
-    return int(pl.Series([instant], dtype=TIME).to_physical()[0])
+    return (instant - _EPOCH) // timedelta(microseconds=1)
 
 
 def _ordered(dtype: pl.DataType) -> bool:

@@ -56,7 +56,9 @@ class Record:
     @classmethod
     def empty(cls) -> pl.DataFrame:
         """A frame of this record without rows."""
-        return pl.DataFrame(schema=cls.schema())
+        if cls not in EMPTY:
+            EMPTY[cls] = pl.DataFrame(schema=cls.schema())
+        return EMPTY[cls].clone()
 
     @classmethod
     def rules(cls, received: datetime | None = None) -> list[Rule]:
@@ -70,6 +72,10 @@ class Record:
     def units(cls) -> dict[str, str]:
         """Unit by field, for the fields that carry one."""
         return {name: spec.unit for name, spec in cls.fields.items() if spec.unit}
+
+
+EMPTY: dict[type[Record], pl.DataFrame] = {}
+"""Frames without rows, made once: it takes as long as judging a small batch does."""
 
 
 def place(cls: type) -> str:

@@ -28,7 +28,7 @@ from wayside.values import Rejection
 
 INTEGER = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 WIRE: dict[str, Any] = {"str": str, "int": INTEGER, "float": float, "bool": bool, "time": str | INTEGER | float}
-FEW = 16
+FEW = 1_000
 """Times of fewer lines than this are looked at one by one first: asking Polars costs more."""
 MISSING = re.compile(r"missing required field `([^`]+)`")
 AT = re.compile(r"at `\$\.([^`.\[]+)")
@@ -51,6 +51,7 @@ class Decoder:
             kw_only=True,  # a required field may follow an optional one
         )
         self.decode_one = msgspec.json.Decoder(struct).decode
+        self.timed = [spec for spec in self.specs if spec.kind == "time"]
         self.texts = [spec.name for spec in self.specs if spec.kind in ("str", "time")]
 
     def decode(self, lines: Sequence[bytes], received: datetime) -> Decoded:
@@ -76,19 +77,23 @@ class Decoder:
         return Decoded(decoded.frame, decoded.rows, sorted(rejections, key=lambda rejection: rejection.row))
 
     def columns(self, objects: list[Any]) -> tuple[pl.DataFrame, dict[str, pl.Series]]:
-        """Columns of decoded objects; for each time field with values that are no instant, where those are."""
-        series: list[pl.Series] = []
+        """Columns of decoded objects; for each time field with values that are no instant, where those are.
+
+        Where no object has all its instants, there are no columns to be read.
+        """
+        read: dict[str, pl.Series] = {}
         failed: dict[str, pl.Series] = {}
+        for spec in self.timed:
+            read[spec.name], bad = times(spec, list(map(attrgetter(spec.name), objects)))
+            if bad is not None:
+                failed[spec.name] = bad
+        if failed and reduce(or_, failed.values()).all():
+            return self.record.empty(), failed
         for spec in self.specs:
-            values = list(map(attrgetter(spec.name), objects))
-            if spec.kind == "time":
-                column, bad = times(spec, values)
-                if bad is not None:
-                    failed[spec.name] = bad
-            else:
-                column = pl.Series(spec.name, values, dtype=spec.polars)
-            series.append(column)
-        return pl.DataFrame(series), failed
+            if spec.kind != "time":
+                values = list(map(attrgetter(spec.name), objects))
+                read[spec.name] = pl.Series(spec.name, values, dtype=spec.polars)
+        return pl.DataFrame([read[spec.name] for spec in self.specs]), failed
 
     def judge(self, frame: pl.DataFrame, failed: dict[str, pl.Series], rows: pl.Series, received: datetime) -> Decoded:
         """Apply unreadable times and the record's rules; split into accepted and rejected."""

@@ -37,6 +37,8 @@ FITS: dict[str, set[str]] = {
     "bool": {"bool"},
 }
 LONGEST_NUMBER = 32
+FEW_DIFFER = 16
+"""One line in so many may differ before lines are left out at once."""
 
 
 @dataclass(frozen=True)
@@ -66,20 +68,34 @@ class Piece:
 
 @dataclass
 class Spans:
-    """Lines of one shape, where each of their slots begins and ends, and the first bytes of each."""
+    """Lines of one shape, where each of their slots begins and ends, and the first bytes of each.
+
+    `good` says which of the lines have the shape, where a few have not; what is told of those means nothing. Leaving
+    them out once, in the end, is cheaper than at every piece.
+    """
 
     rows: Positions
+    good: Mask | None = None
     starts: list[Positions] = of_dataclass(default_factory=list)
     ends: list[Positions] = of_dataclass(default_factory=list)
     heads: list[Words] = of_dataclass(default_factory=list)
 
+    def refuse(self, same: Mask) -> Mask | None:
+        """Take note of lines that differ. When they are many, they are left out; then returns which were not."""
+        self.good = same = same if self.good is None else self.good & same
+        if np.count_nonzero(same) * FEW_DIFFER >= len(same) * (FEW_DIFFER - 1):
+            return None
+        self.keep(same)
+        return same
+
     def keep(self, same: Mask) -> None:
         """Leave out lines."""
         kept = np.flatnonzero(same)
-        self.rows = self.rows[kept]
+        self.rows, self.good = self.rows.take(kept), None
         for each in (self.starts, self.ends):
-            each[:] = [places[kept] for places in each]
-        self.heads[:] = [heads[kept] for heads in self.heads]
+            each[:] = [places.take(kept) for places in each]
+        # Taken, and not indexed: that costs fifteen times as much where there are two words a row.
+        self.heads[:] = [heads.take(kept, axis=0) for heads in self.heads]
 
 
 @dataclass(frozen=True)
@@ -92,7 +108,7 @@ class Shape:
     controls: int
 
     def match(self, block: Block, rows: Positions) -> Spans:
-        """Which of these lines have this shape."""
+        """Which of these lines have this shape; see `Spans.good`."""
         fits = block.ends[rows] - block.starts[rows] >= self.least
         if block.odd is not None:
             fits &= ~block.odd[rows]
@@ -123,7 +139,9 @@ class Shape:
         return found - piece.quote
 
     def compare(self, block: Block, spans: Spans, piece: Piece, places: Positions) -> Positions:
-        """Leave out lines that differ here; returns where the piece ends in the others."""
+        """Take note of lines that differ here; returns where the piece ends in the others."""
+        if spans.good is not None:  # what is said of lines that differ may be anywhere
+            places = np.minimum(places, len(block.pairs) - 1)
         same = equal(block, places, piece.text)
         if spans.ends:
             slot, length = self.slots[len(spans.ends) - 1], places - spans.starts[-1]
@@ -131,8 +149,9 @@ class Shape:
         if len(spans.ends) == len(self.slots):
             same &= places + len(piece.text) == block.ends[spans.rows]
         if not same.all():
-            spans.keep(same)
-            places = places[same]
+            kept = spans.refuse(same)
+            places = places if kept is None else places[kept]
+            return np.minimum(places + len(piece.text), len(block.pairs) - 1)
         return places + len(piece.text)
 
 
