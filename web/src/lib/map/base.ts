@@ -99,7 +99,7 @@ export class Base {
       // Both platforms of a place say its name once.
       if (named.some((other) => other.name === name && Math.hypot(other.at.x - one.at.x, other.at.y - one.at.y) < 60)) continue;
       const width = this.#width(ctx, name);
-      const spot = SIDES.map(([x, y]) => [one.at.x + (x < 0 ? -width - 9 : x * 9 - (x === 0 ? width / 2 : 0)), one.at.y + y] as const)
+      const spot = SIDES.map(([x, y]) => [one.at.x + (x < 0 ? -width - 12 : x * 12 - (x === 0 ? width / 2 : 0)), one.at.y + y] as const)
         .find(([x, y]) => x > 2 && x + width < still.size.width - 4 && !taken.some(([left, top, right, bottom]) => x < right + 6 && x + width > left - 6 && y + 8 > top && y - 8 < bottom));
       if (!spot) continue;
       const [x, y] = spot;
