@@ -20,6 +20,8 @@ export interface Still {
   /** Line and place that are in the foreground. */
   line: string;
   place: string;
+  /** Whether something lies below, so that the ground is left clear. */
+  below: boolean;
 }
 
 export class Base {
@@ -32,8 +34,11 @@ export class Base {
     const { size, ratio, palette, geometry } = still;
     if (this.#of !== geometry) this.#build(geometry);
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-    ctx.fillStyle = palette.land;
-    ctx.fillRect(0, 0, size.width, size.height);
+    if (still.below) ctx.clearRect(0, 0, size.width, size.height);
+    else {
+      ctx.fillStyle = palette.land;
+      ctx.fillRect(0, 0, size.width, size.height);
+    }
     this.#drawPaths(ctx, still);
     const seen = this.#inSight(still);
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
