@@ -100,7 +100,8 @@ export class Base {
     const named: { name: string; at: Point }[] = [];
     for (const one of seen) {
       const { name, id } = one.place;
-      if (id !== place && view.zoom < fromZoom(one.place) + 1) continue;
+      // The chosen one's name floats above everything else.
+      if (id === place || view.zoom < fromZoom(one.place) + 1) continue;
       // Both platforms of a place say its name once.
       if (named.some((other) => other.name === name && Math.hypot(other.at.x - one.at.x, other.at.y - one.at.y) < 60)) continue;
       const width = this.#width(ctx, name);
@@ -112,7 +113,7 @@ export class Base {
       named.push({ name, at: one.at });
       ctx.strokeStyle = palette.land;
       ctx.strokeText(name, x, y);
-      ctx.fillStyle = id === place ? palette.accent : palette.ink;
+      ctx.fillStyle = palette.ink;
       ctx.fillText(name, x, y);
     }
   }
