@@ -80,7 +80,7 @@ def test_a_line_shows_its_plan_and_how_much_was_in_time(browser: Browser, hour: 
     with opened(browser, f"{hour.url}/lines?line=M1&way=halcyon/M1-0") as watched:
         page = watched.page
         expect(page.locator("svg .plan path").first).to_be_attached(timeout=30_000)
-        planned = hour.get("/api/transit/planned", path="halcyon/M1-0", minutes=60)["rows"]
+        planned = hour.get("/api/transit/planned?path=halcyon/M1-0&minutes=60")["rows"]
         assert abs(page.locator("svg .plan path").count() - len(planned)) <= 1
         expect(page.get_by_text("Dotted: as planned.")).to_be_visible()
         found = hour.get("/api/transit/punctual", line="M1", hours=24)["rows"]
