@@ -80,13 +80,15 @@ def test_a_line_shows_its_plan_and_how_much_was_in_time(browser: Browser, hour: 
     with opened(browser, f"{hour.url}/lines?line=M1&way=halcyon/M1-0") as watched:
         page = watched.page
         expect(page.locator("svg .plan path").first).to_be_attached(timeout=30_000)
-        planned = hour.get("/api/transit/planned?path=halcyon/M1-0&minutes=60")["rows"]
+        asked = {"path": "halcyon/M1-0", "minutes": 60}
+        planned = httpx2.get(f"{hour.url}/api/transit/planned", params=asked, timeout=20).json()["rows"]
         assert abs(page.locator("svg .plan path").count() - len(planned)) <= 1
         expect(page.get_by_text("Dotted: as planned.")).to_be_visible()
         found = hour.get("/api/transit/punctual", line="M1", hours=24)["rows"]
         section = page.get_by_role("region", name="On time by hour")
         rows = wait_for(lambda: row_texts(page, "On time by hour, of the place's clock"), "hours", 30)
-        assert len(rows) == sum(row["compared"] > 0 for row in found) > 0
+        # An hour may begin between the two questions.
+        assert abs(len(rows) - sum(row["compared"] > 0 for row in found)) <= 1
         said = re.search(r"(\d+) % of", section.inner_text())
         assert said is not None
         assert abs(int(said[1]) - share(found)) <= 1
