@@ -131,6 +131,12 @@ class Settings(BaseSettings):
         description="Token of who may change topics and, once it is set, replay what was rejected; for topics one is "
         "made in `secrets/admin.token` when empty.",
     )
+    map_style: str = Field(
+        "", description="MapLibre style below the maps: an address or a file; plain ground when empty."
+    )
+    map_tiles: str = Field(
+        "", description="PMTiles below the maps, drawn quietly when there is no style: an address or a file."
+    )
     simulate: bool = Field(False, description="Start the simulators that the domains declare.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
     log_format: Literal["auto", "console", "json"] = Field(

@@ -13,6 +13,7 @@ from typing import Any
 from browser.sites import ROOT
 from made_city import calls, fixes, plan, routes
 from server_site import Site
+from wayside.server.background import PLAIN, Background
 
 PAGES = ROOT / "src" / "wayside" / "web" / "dist"
 
@@ -82,10 +83,11 @@ def moving_city(
     past: timedelta = timedelta(minutes=20),
     *,
     pages: Path = PAGES,
+    background: Background = PLAIN,
     **options: str,
 ) -> Iterator[City]:
     """A city for the length of a block."""
-    with Site(pages=pages, plan=plan(lines, **options)) as site:
+    with Site(pages=pages, plan=plan(lines, **options), background=background) as site:
         city = City(site, things, lines, every)
         city.start(past)
         try:

@@ -1,8 +1,10 @@
-"""The page of a line shows what the server has inferred: when vehicles left a stop, how far apart, and how evenly."""
+"""The page of a line shows what the server has inferred and what was planned; lines and boards also of the past."""
 
 from __future__ import annotations
 
 import random
+import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,7 +12,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, expect
 
-from browser.sites import Site, opened, shot, wait_for
+from browser.sites import AXE, Site, opened, running, serious_findings, shot, wait_for
 from browser.test_boards import row_texts
 from wayside_domains.transit import city
 from wayside_domains.transit.simulation import positions_of
@@ -41,20 +43,101 @@ def done(site: Site, count: int) -> bool:
     return int(nodes["vehicle_states"]["records"]) == count
 
 
-def test_a_line_shows_its_measured_headways(browser: Browser, up: Site) -> None:
-    count = told(up)
-    wait_for(lambda: done(up, count), "the engine is through", 90)
-    path = "/api/transit/passed"
-    everything = wait_for(lambda: up.get(path, place="halcyon/central", minutes=60)["rows"], "calls", 60)
+@pytest.fixture(scope="module")
+def hour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server that has heard the last hour of the city."""
+    folder = tmp_path_factory.mktemp("hour")
+    with running(folder, "up", "--data-dir", str(folder / "data")) as site:
+        count = told(site)
+        wait_for(lambda: done(site, count), "the engine is through", 90)
+        path = "/api/transit/passed"
+        wait_for(lambda: site.get(path, place="halcyon/central", minutes=60)["rows"], "calls", 60)
+        yield site
+
+
+def test_a_line_shows_its_measured_headways(browser: Browser, hour: Site) -> None:
+    everything = hour.get("/api/transit/passed", place="halcyon/central", minutes=60)["rows"]
     own = [row for row in everything if row["event"] == "departure" and row["headway"]]
     line = max({row["path"] for row in own}, key=lambda path: sum(row["path"] == path for row in own))
     wanted = [row for row in own if row["path"] == line]
-    with opened(browser, f"{up.url}/lines?line={wanted[0]['line']}&way={line}&place=halcyon/central") as watched:
+    with opened(browser, f"{hour.url}/lines?line={wanted[0]['line']}&way={line}&place=halcyon/central") as watched:
         page = watched.page
         expect(page.get_by_role("table", name="What came by")).to_be_visible(timeout=20_000)
         shown = wait_for(lambda: [row for row in row_texts(page, "What came by") if row[-1]], "headways", 30)
         said = {f"{row['headway'] / 60:.1f}" for row in wanted}
         assert {row[-1] for row in shown} <= said
         assert len(shown) >= min(2, len(wanted))
-        expect(page.locator("svg g").first).to_be_attached(timeout=30_000)
+        expect(page.locator("svg g:not(.plan)").first).to_be_attached(timeout=30_000)
         shot(page, "line-headways")
+
+
+def share(hours: list[dict[str, Any]]) -> float:
+    compared = sum(row["compared"] for row in hours)
+    return float(sum(row["on_time"] for row in hours) / compared * 100)
+
+
+def test_a_line_shows_its_plan_and_how_much_was_in_time(browser: Browser, hour: Site) -> None:
+    with opened(browser, f"{hour.url}/lines?line=M1&way=halcyon/M1-0") as watched:
+        page = watched.page
+        expect(page.locator("svg .plan path").first).to_be_attached(timeout=30_000)
+        asked = {"path": "halcyon/M1-0", "minutes": 60}
+        planned = httpx2.get(f"{hour.url}/api/transit/planned", params=asked, timeout=20).json()["rows"]
+        assert abs(page.locator("svg .plan path").count() - len(planned)) <= 1
+        expect(page.get_by_text("Dotted: as planned.")).to_be_visible()
+        found = hour.get("/api/transit/punctual", line="M1", hours=24)["rows"]
+        section = page.get_by_role("region", name="On time by hour")
+        rows = wait_for(lambda: row_texts(page, "On time by hour, of the place's clock"), "hours", 30)
+        # An hour may begin between the two questions.
+        assert abs(len(rows) - sum(row["compared"] > 0 for row in found)) <= 1
+        said = re.search(r"(\d+) % of", section.inner_text())
+        assert said is not None
+        assert abs(int(said[1]) - share(found)) <= 1
+        section.scroll_into_view_if_needed()
+        shot(page, "line-by-hour")
+
+
+def test_lines_and_boards_show_the_past_and_say_so(browser: Browser, hour: Site) -> None:
+    at = (datetime.now(UTC) - timedelta(minutes=20)).replace(microsecond=0)
+    text = f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    rows = hour.get("/api/transit/calls", place="halcyon/central", before=5, ahead=30, at=text)["rows"]
+    assert any(row["expected"] for row in rows), "what was expected then is known"
+    with opened(browser, f"{hour.url}/board?place=halcyon/central&at={text}") as watched:
+        page = watched.page
+        clock = page.locator("header time.clock")
+        before = clock.inner_text()
+        shown = page.locator("section.line tbody tr")
+        expect(shown).to_have_count(len(rows), timeout=30_000)
+        expect(page.locator("main header")).to_contain_text(re.compile(r"as of (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d"))
+        said = str(page.locator("main header strong").inner_text()).split()[-1]
+        # An answer about the past is no clock: that of the bar goes on.
+        page.wait_for_timeout(1_500)
+        assert clock.inner_text() not in ("", before)
+        assert abs(seconds(clock.inner_text()) - seconds(said) - 20 * 60) % 86_400 < 90
+        shot(page, "board-past")
+        # Map, boards and lines keep the moment.
+        page.get_by_role("link", name="Lines", exact=True).click()
+        expect(page.locator("main header strong")).to_contain_text(said, timeout=15_000)
+        late = wait_for(lambda: row_texts(page, "What came by"), "what came by then", 30)
+        assert all((seconds(said) - seconds(row[1])) % 86_400 < 3_700 for row in late)
+        shot(page, "line-past")
+        page.get_by_role("link", name="Map", exact=True).click()
+        expect(page.get_by_role("application", name=re.compile("[1-9].* vehicles at "))).to_be_visible(timeout=30_000)
+        page.get_by_role("link", name="Lines", exact=True).click()
+        page.get_by_role("button", name="Go live").click()
+        expect(page.locator("main header strong")).to_have_count(0)
+        assert "at=" not in page.evaluate("location.search")
+
+
+def seconds(clock: str) -> int:
+    hours, minutes, rest = (int(part) for part in clock.split(":"))
+    return hours * 3600 + minutes * 60 + rest
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: run 'npm ci' in web/")
+def test_nothing_serious_for_axe(browser: Browser, hour: Site) -> None:
+    with opened(browser, f"{hour.url}/lines?line=M1&at=2026-01-01T00:00:00Z", bypass_csp=True) as watched:
+        watched.page.goto(f"{hour.url}/lines?line=M1")
+        expect(watched.page.locator("svg .plan path").first).to_be_attached(timeout=30_000)
+        wait_for(lambda: row_texts(watched.page, "On time by hour, of the place's clock"), "hours", 30)
+        assert not (serious := serious_findings(watched.page)), "\n".join(serious)
+        watched.forgive("CSP violation")

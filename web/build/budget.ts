@@ -3,8 +3,11 @@ import { join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import type { Plugin } from 'vite';
 
-/** Fonts of other alphabets are fetched when a page shows one of their letters, so they are no part of a first load. */
-const ON_DEMAND = /latin-ext/;
+/**
+ * No part of a first load: fonts of other alphabets, fetched when a page shows one of their letters, and what draws a
+ * background below the map, fetched where one is configured.
+ */
+const ON_DEMAND = /latin-ext|assets\/(background-|maplibre-gl)/;
 
 /** Prints what a first load costs over the wire, and fails the build beyond the budget (in KiB of gzip). */
 export function sizeBudget(budget: number): Plugin {

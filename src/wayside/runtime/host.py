@@ -30,6 +30,7 @@ from wayside.errors import ConfigError, StorageFailedError, WaysideError
 from wayside.runtime.service import Service
 from wayside.runtime.troubles import Troubles
 from wayside.server.app import create_app
+from wayside.server.background import Background
 from wayside.server.limits import Limits
 from wayside.server.serve import listen, server
 from wayside.server.services import Services
@@ -162,6 +163,7 @@ def services_of(service: Service, limits: Limits) -> Services:
         admin_token=service.settings.admin_token.get_secret_value() or service.folder.token(),
         guarded=bool(service.settings.admin_token.get_secret_value()),
         hot_keep=service.settings.hot_keep,
+        background=Background.of(service.settings.map_style, service.settings.map_tiles),
     )
 
 

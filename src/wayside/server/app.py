@@ -72,7 +72,9 @@ def create_app(services: Services) -> FastAPI:
     health.add_routes(app, context)
     routes.append(openapi.route(app, services, operations))
     routes.extend(compatible.routes(context))
-    routes.append(Route(FALLBACK, Pages(services.pages).get, methods=["GET"], include_in_schema=False))
+    routes.extend(services.background.routes())
+    pages = Pages(services.pages, services.background)
+    routes.append(Route(FALLBACK, pages.get, methods=["GET"], include_in_schema=False))
     for kind in (ProblemError, WaysideError, HTTPException, Exception):
         app.add_exception_handler(kind, on_error)
     app.guard = Guard(super(GuardedApp, app).__call__, services.clock, hosts=services.hosts, doors=doors)

@@ -11,6 +11,7 @@ from pathlib import Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from wayside.server.background import PLAIN, Background
 from wayside.server.problems import ProblemError, allowed_methods, method_refused, nowhere
 
 POLICY = "; ".join(
@@ -73,8 +74,9 @@ class Pages:
     rebuilt page is noticed by its index.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, background: Background = PLAIN) -> None:
         self._folder = folder
+        self._policy = background.policy(POLICY)
         self._built = 0.0
         self._assets: dict[str, Asset] = {}
         self._own = {f"/docs/{path.name}": load(path, ASK_AGAIN) for path in sorted(OWN.iterdir()) if path.is_file()}
@@ -119,7 +121,7 @@ class Pages:
         headers = {
             "ETag": asset.etag,
             "Cache-Control": asset.caching,
-            "Content-Security-Policy": POLICY,
+            "Content-Security-Policy": self._policy,
             "Vary": "Accept-Encoding",
         }
         if asset.etag in request.headers.get("if-none-match", ""):

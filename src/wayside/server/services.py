@@ -15,6 +15,7 @@ from wayside.domain import Plan
 from wayside.domain.views import Generator
 from wayside.ports import Broker, Engine, HotStore, Intake, Lake
 from wayside.quarantine import QUARANTINE
+from wayside.server.background import PLAIN, Background
 from wayside.server.limits import Limits
 
 
@@ -52,8 +53,8 @@ class Services:
     the server may be addressed. `registry_path` is the path below which the schema registry answers; with
     `create_topics`, the REST Proxy creates a topic of plain messages when one is produced to that does not exist.
     Who changes topics must show `admin_token`; without one nobody may. With `guarded`, who replays what was rejected
-    must show it too: without it anybody may who reaches the server, as anybody may post records.
-    `hot_keep` is how long `store` keeps windows.
+    must show it too: without it anybody may who reaches the server, as anybody may post records. `hot_keep` is how long
+    `store` keeps windows; `background` is what lies below the maps.
     """
 
     plan: Plan
@@ -77,4 +78,5 @@ class Services:
     create_topics: bool = False
     admin_token: str = field(default="", repr=False)
     guarded: bool = False
+    background: Background = PLAIN
     hot_keep: timedelta = timedelta(days=14)

@@ -26,6 +26,13 @@ class TroubleShape(BaseModel):
     next: str
 
 
+class BackgroundShape(BaseModel):
+    """What lies below the maps: addresses of a MapLibre style and of PMTiles, each may be empty."""
+
+    style: str
+    tiles: str
+
+
 class StatusShape(BaseModel):
     """How things are."""
 
@@ -36,6 +43,7 @@ class StatusShape(BaseModel):
     feeds: FeedCounts
     newest: Instant | None
     rejected_last_hour: int
+    background: BackgroundShape | None
     data_dir_problem: str | None
     problems: list[TroubleShape]
 

@@ -35,6 +35,7 @@ def status(services: Services, started: datetime) -> dict[str, Any]:
         "feeds": {"live": len(live), "silent": len(used) - len(live), "down": len(down)},
         "newest": iso(max(newest, default=None)),
         "rejected_last_hour": rejected_since(services, now - HOUR),
+        "background": services.background.told(),
         "data_dir_problem": services.data_problem(),
         "problems": [
             {"since": iso(trouble.since), "what": trouble.what, "next": trouble.next} for trouble in services.troubles()

@@ -45,6 +45,13 @@ export function mapAt(domains: readonly Domain[], path: string): { domain: Domai
   return null;
 }
 
+/** The zone of the place that a page shows; empty where it shows none. */
+export function zoneAt(domains: readonly Domain[], path: string): string {
+  const shared = /^\/(board|lines)$/.test(path) ? mapWith(domains, path === '/board' ? 'calls' : 'along') : null;
+  const shown = (statusAt(domains, path) ?? mapAt(domains, path) ?? shared)?.domain ?? domains.find(({ name }) => name === domainAt(path));
+  return shown?.zone ?? '';
+}
+
 /** Boards of things in groups: the first is at /status, further ones have their names in the path. */
 export function statusPath(domains: readonly Domain[], board: BoardInfo): string {
   const first = domains.flatMap(({ boards }) => boards)[0];

@@ -67,7 +67,8 @@ async function ask<T>(url: string, request: RequestInit): Promise<T> {
   if (!response.ok) throw await problemOf(response, url);
   const answer = (await response.json()) as T;
   const now = (answer as { now?: unknown } | null)?.now;
-  if (typeof now === 'string') clock.observe(now, sent, received);
+  // What is asked as of another moment is answered with that moment, which is no clock.
+  if (typeof now === 'string' && !/[?&]at=/.test(url)) clock.observe(now, sent, received);
   return answer;
 }
 

@@ -10,6 +10,8 @@ export interface BoardInfo {
   window: string | null;
   stale_seconds: number;
   dead_seconds: number;
+  /** Its endpoint takes `at`, an instant of the past. */
+  past?: boolean;
 }
 
 /** Something that is at a place (`here`), or was there last. */

@@ -26,6 +26,12 @@ export interface Trouble {
   next: string;
 }
 
+/** What lies below the maps, where somebody has configured it: addresses, each may be empty. */
+export interface Background {
+  style: string;
+  tiles: string;
+}
+
 export interface Status {
   version: string;
   now: string;
@@ -34,6 +40,7 @@ export interface Status {
   feeds: { live: number; silent: number; down: number };
   newest: string | null;
   rejected_last_hour: number;
+  background: Background | null;
   data_dir_problem: string | null;
   problems: Trouble[];
 }
@@ -85,6 +92,11 @@ export interface CallsInfo {
   title: string;
   board: string;
   passed: string;
+  /** Endpoints of a line over time: how much was in time, and what was planned; empty where there are none. */
+  shares: string;
+  planned: string;
+  /** All of them take `at`, an instant of the past. */
+  past: boolean;
 }
 
 export interface PassedRow {

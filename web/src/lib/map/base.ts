@@ -20,6 +20,8 @@ export interface Still {
   /** Line and place that are in the foreground. */
   line: string;
   place: string;
+  /** Whether something lies below, so that the ground is left clear. */
+  below: boolean;
 }
 
 export class Base {
@@ -32,8 +34,11 @@ export class Base {
     const { size, ratio, palette, geometry } = still;
     if (this.#of !== geometry) this.#build(geometry);
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
-    ctx.fillStyle = palette.land;
-    ctx.fillRect(0, 0, size.width, size.height);
+    if (still.below) ctx.clearRect(0, 0, size.width, size.height);
+    else {
+      ctx.fillStyle = palette.land;
+      ctx.fillRect(0, 0, size.width, size.height);
+    }
     this.#drawPaths(ctx, still);
     const seen = this.#inSight(still);
     ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -95,11 +100,12 @@ export class Base {
     const named: { name: string; at: Point }[] = [];
     for (const one of seen) {
       const { name, id } = one.place;
-      if (id !== place && view.zoom < fromZoom(one.place) + 1) continue;
+      // The chosen one's name floats above everything else.
+      if (id === place || view.zoom < fromZoom(one.place) + 1) continue;
       // Both platforms of a place say its name once.
       if (named.some((other) => other.name === name && Math.hypot(other.at.x - one.at.x, other.at.y - one.at.y) < 60)) continue;
       const width = this.#width(ctx, name);
-      const spot = SIDES.map(([x, y]) => [one.at.x + (x < 0 ? -width - 9 : x * 9 - (x === 0 ? width / 2 : 0)), one.at.y + y] as const)
+      const spot = SIDES.map(([x, y]) => [one.at.x + (x < 0 ? -width - 12 : x * 12 - (x === 0 ? width / 2 : 0)), one.at.y + y] as const)
         .find(([x, y]) => x > 2 && x + width < still.size.width - 4 && !taken.some(([left, top, right, bottom]) => x < right + 6 && x + width > left - 6 && y + 8 > top && y - 8 < bottom));
       if (!spot) continue;
       const [x, y] = spot;
@@ -107,7 +113,7 @@ export class Base {
       named.push({ name, at: one.at });
       ctx.strokeStyle = palette.land;
       ctx.strokeText(name, x, y);
-      ctx.fillStyle = id === place ? palette.accent : palette.ink;
+      ctx.fillStyle = palette.ink;
       ctx.fillText(name, x, y);
     }
   }

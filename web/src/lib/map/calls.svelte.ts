@@ -1,7 +1,7 @@
 /** What is planned and expected: of one thing at its next places, or at one place of all things. */
 
 import { asProblem, get, type Problem } from '../api';
-import { instant, SECOND } from '../time';
+import { instant, iso, SECOND } from '../time';
 import type { CallRow, CallsInfo } from '../types';
 
 export interface Call {
@@ -43,6 +43,8 @@ export class Calls {
   ready = $state(false);
   problem = $state.raw<Problem | null>(null);
 
+  /** Null for now. */
+  #at: number | null = null;
   #abort = new AbortController();
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -54,24 +56,34 @@ export class Calls {
     readonly span: { before?: number; ahead?: number } = {},
   ) {}
 
+  /** Of another moment from now on; what is shown stays until the answer is there. */
+  show(at: number | null): void {
+    this.close();
+    this.#abort = new AbortController();
+    this.#at = at;
+    void this.load();
+  }
+
   close(): void {
     this.#abort.abort();
     clearTimeout(this.#timer);
   }
 
   async load(): Promise<void> {
+    const [{ signal }, at] = [this.#abort, this.#at];
     try {
-      const answer = await get<Answer>(this.info.path, { [this.of]: this.id, ...this.span }, this.#abort.signal);
+      const answer = await get<Answer>(this.info.path, { [this.of]: this.id, ...this.span, at: at === null ? '' : iso(at) }, signal);
       this.rows = readCalls(answer.rows);
       this.basis = answer.basis;
       this.notices = answer.notices ?? [];
       this.problem = null;
       this.ready = true;
     } catch (error) {
-      if (this.#abort.signal.aborted) return;
+      if (signal.aborted) return;
       this.problem = asProblem(error);
     }
-    this.#timer = setTimeout(() => void this.load(), EVERY);
+    // The past does not change; only a question that failed is asked again.
+    if (at === null || this.problem) this.#timer = setTimeout(() => void this.load(), EVERY);
   }
 }
 

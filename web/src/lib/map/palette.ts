@@ -2,7 +2,7 @@
 
 import type { Tone } from '../types';
 
-export type Palette = Record<'land' | 'paper' | 'ink' | 'soft' | 'faint' | 'edge' | 'accent' | 'stale', string> & Record<Tone, string>;
+export type Palette = Record<'land' | 'paper' | 'ink' | 'soft' | 'faint' | 'edge' | 'accent' | 'stale' | 'water' | 'green' | 'built' | 'way', string> & Record<Tone, string>;
 
 export function paletteOf(host: HTMLElement): Palette {
   const probe = document.createElement('span');
@@ -14,7 +14,7 @@ export function paletteOf(host: HTMLElement): Palette {
   };
   const found: Palette = {
     land: read('land'), paper: read('card'), ink: read('ink'), soft: read('soft'), faint: read('faint'), edge: read('edge'),
-    accent: read('accent'), stale: read('stale'), early: read('early'), good: read('good'), warn: read('warn'), bad: read('bad'),
+    accent: read('accent'), stale: read('stale'), water: read('water'), green: read('green'), built: read('built'), way: read('way'), early: read('early'), good: read('good'), warn: read('warn'), bad: read('bad'),
     none: read('soft'),
   };
   probe.remove();

@@ -3,7 +3,7 @@
 import { aborted, asProblem, get, type Problem, segment } from '../api';
 import { asText, place } from '../frame';
 import { instant, iso, MINUTE, SECOND } from '../time';
-import type { Frame, MapInfo } from '../types';
+import type { Cell, Frame, MapInfo } from '../types';
 import type { Geometry } from './geometry';
 import { between, indexAt } from './past';
 import { reader, type Word } from './words';
@@ -12,6 +12,7 @@ import type { Shown } from './world.svelte';
 const PIECE = 5 * MINUTE;
 /** Beyond so many things their past is asked for in coarser steps. */
 const MANY = 1_000;
+const UNSEEN = 30 * SECOND;
 
 type Tracks = Map<string, Word[]>;
 
@@ -26,6 +27,9 @@ export class Past {
   // eslint-disable-next-line svelte/prefer-svelte-reactivity -- see above
   #tracks: Tracks = new Map();
   #joined = '';
+  /** What should have been there then and was not heard of, and of which moment that is. */
+  #unseen: Shown[] = [];
+  #unseenAt = NaN;
   // eslint-disable-next-line svelte/prefer-svelte-reactivity -- see above
   #shown = new Map<string, Shown>();
   // eslint-disable-next-line svelte/prefer-svelte-reactivity -- see above
@@ -53,6 +57,20 @@ export class Past {
     await Promise.all(missing.map((piece) => this.#load(piece, end)));
     this.loading = this.#asked.size > 0;
     this.#join(wanted);
+  }
+
+  /** Where the plan had what nobody heard of, where the domain can tell that of the past. */
+  async needUnseen(at: number): Promise<void> {
+    const moment = Math.floor(at / UNSEEN) * UNSEEN;
+    if (!this.map.unseen || !this.map.calls?.past || moment === this.#unseenAt) return;
+    this.#unseenAt = moment;
+    const answer = await get<{ rows: Record<string, Cell>[] }>(this.map.unseen, { at: iso(moment) }).catch(() => null);
+    if (moment !== this.#unseenAt) return;
+    const columns = this.map.columns.map((name) => ({ name, type: '', unit: null }));
+    const read = reader(this.map, columns, this.geometry);
+    const words = (answer?.rows ?? []).map((row) => read(columns.map(({ name }) => row[name] ?? null))).filter((word) => word !== null);
+    this.#unseen = words.map((word) => ({ word, spot: { x: word.fix.x, y: word.fix.y, bearing: word.fix.bearing } }));
+    this.version += 1;
   }
 
   async #load(piece: number, end: number): Promise<void> {
@@ -118,7 +136,9 @@ export class Past {
       between(word.fix, track[index + 1]?.fix, moment, most, shown.spot);
       found.push(shown);
     }
-    return found;
+    // eslint-disable-next-line svelte/prefer-svelte-reactivity -- lives for one call
+    const heard = new Set(found.filter(({ word }) => moment - word.fix.at < this.map.dead_seconds * SECOND).map(({ word }) => word.id));
+    return [...found.filter(({ word }) => heard.has(word.id)), ...this.#unseen.filter(({ word }) => !heard.has(word.id))];
   }
 
   /** Puts those that are already drawn where they were at a moment. */
