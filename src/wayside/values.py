@@ -17,6 +17,11 @@ Position = tuple[str, int]
 Tier = Literal["bronze", "silver", "gold"]
 
 
+def partition_name(topic: str, partition: int) -> str:
+    """A partition in one word, under which the lake and saved states know what came from it."""
+    return f"{topic}/{partition}"
+
+
 @dataclass(frozen=True)
 class Batch:
     """Rows of one partition in log order. `offsets` is null unless compaction or deduplication left holes.

@@ -34,15 +34,30 @@ class Book:
         self.graph = Graph(self.plan)
         self.steps = {name: WindowStep(window) for name, window in self.plan.windows.items()}
         self.positions: dict[Position, int] = {}
+        self.absent: dict[Position, int] = {}
+        self.apart: dict[str, Any] = {}
         self.sequence = 0
         self.since_snapshot = 0
 
     def take_up(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint: positions and counters. Rows behind its state count as unsaved."""
-        self.positions, self.sequence = dict(checkpoint.positions), checkpoint.sequence
+        self.place(checkpoint)
+        self.sequence = checkpoint.sequence
         self.board.restore(checkpoint.progress.get("counters", {}))
         saved: Mapping[Position, int] = checkpoint.state_positions
         self.since_snapshot = sum(end - min(saved.get(at, 0), end) for at, end in self.positions.items())
+
+    def place(self, checkpoint: Checkpoint) -> None:
+        """Positions as of a checkpoint.
+
+        What it says of topics and windows that the plan does not have, because a domain does not run this time, is
+        kept as it is: once the domain runs again, it goes on from there.
+        """
+        topics, saved = self.plan.topics, checkpoint.positions
+        self.positions = {at: offset for at, offset in saved.items() if at[0] in topics}
+        self.absent = {at: offset for at, offset in saved.items() if at[0] not in topics}
+        watermarks = checkpoint.progress.get("watermarks", {})
+        self.apart = {name: mark for name, mark in watermarks.items() if name not in self.steps}
 
     @property
     def held(self) -> int:
@@ -81,12 +96,12 @@ class Book:
         """Everything that the micro-batch changed, in one transaction; then tell the listeners."""
         self.board.note(effects)
         progress = {
-            "watermarks": {name: step.watermark.save() for name, step in self.steps.items()},
+            "watermarks": self.apart | {name: step.watermark.save() for name, step in self.steps.items()},
             "counters": self.board.counters(),
             **self.facts(),
         }
         checkpoint = Checkpoint(
-            dict(self.positions),
+            self.absent | self.positions,
             self.sequence + 1,
             progress,
             self.state() if snapshot else None,

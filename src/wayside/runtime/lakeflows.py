@@ -18,7 +18,7 @@ from wayside.dataflow.steps import packed, unpacked
 from wayside.domain import Flow, Plan, Stream
 from wayside.domain.flow import Derived, Join, Previous, origin
 from wayside.ports import HotStore
-from wayside.values import Batch, Checkpoint
+from wayside.values import Batch, Checkpoint, partition_name
 
 log = structlog.get_logger(__name__)
 Read = Callable[[str, int, int], Batch | None]
@@ -42,12 +42,12 @@ class LakeFlows:
         """Rows per flow for the next batch of a partition; `read` reads older ones, where they must be run again."""
         self._prepare(batch.topic, batch.partition, batch.first, read)
         found = self._graph.run(Rows.of(batch), partial(told, batch.topic))
-        self._at[source_of(batch.topic, batch.partition)] = batch.next
+        self._at[partition_name(batch.topic, batch.partition)] = batch.next
         return found
 
     def save(self, topic: str, partition: int) -> None:
         """Remember for the next start how things stand behind the last batch of a partition."""
-        source = source_of(topic, partition)
+        source = partition_name(topic, partition)
         if not self._remembering.get(topic) or source not in self._at:
             return
         state = {
@@ -63,7 +63,7 @@ class LakeFlows:
 
     def _prepare(self, topic: str, partition: int, offset: int, read: Read) -> None:
         """Bring the memory of a partition to an offset: as it is, from the store, or anew."""
-        source = source_of(topic, partition)
+        source = partition_name(topic, partition)
         if not self._remembering.get(topic) or source in self._at:
             return
         saved = self._store.checkpoint(group_of(source))
@@ -93,11 +93,6 @@ def cut(batch: Batch, end: int) -> Batch:
     count = end - batch.first if batch.offsets is None else int((batch.offsets < end).sum())
     offsets, appends = (None if one is None else one[:count] for one in (batch.offsets, batch.appends))
     return Batch(batch.topic, batch.partition, batch.first, end, batch.frame[:count], batch.appended, offsets, appends)
-
-
-def source_of(topic: str, partition: int) -> str:
-    """The name of a partition, as memories have it."""
-    return f"{topic}/{partition}"
 
 
 def group_of(source: str) -> str:

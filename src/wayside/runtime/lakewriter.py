@@ -18,7 +18,7 @@ from wayside.ports import Broker, HotStore, Lake
 from wayside.quarantine import QUARANTINE
 from wayside.runtime.lakeflows import LakeFlows, cut, streams_of
 from wayside.specs import TIME
-from wayside.values import Batch
+from wayside.values import Batch, partition_name
 
 log = structlog.get_logger(__name__)
 TOTALS_EVERY = 3600.0
@@ -77,7 +77,7 @@ class LakeWriter:
 
     def partition(self, topic: str, partition: int) -> int:
         """Append the next rows of a partition, to bronze last: when it has them, silver has them too."""
-        app = f"{topic}/{partition}"
+        app = partition_name(topic, partition)
         offset = self.reached[app] if app in self.reached else max(0, self.lake.version("bronze", topic, app))
         batch = self.read(topic, partition, offset)
         if batch is None:

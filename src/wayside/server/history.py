@@ -12,11 +12,12 @@ import polars as pl
 from wayside.domain import Flow, Plan, Stream, Topic
 from wayside.domain.feeds import Transform
 from wayside.domain.flow import Join
-from wayside.server.older import kept
+from wayside.server.older import kept, made
 from wayside.server.problems import ProblemError
 from wayside.server.services import Services
 from wayside.server.windows import filtered
 
+NOTHING: Mapping[int, int] = {}
 CHUNK = 100_000
 SCANNED = 20_000_000
 DISORDER = timedelta(hours=1)
@@ -63,10 +64,18 @@ def source_of(plan: Plan, who: str, table: str, needed: Set[str], moment: str) -
 def readings(
     services: Services, source: Source, span: tuple[datetime, datetime], where: Mapping[str, list[Any]]
 ) -> pl.DataFrame:
-    """All rows in [start, end), by time. Raises ProblemError when the range holds too much."""
+    """All rows in [start, end), by time: what the lake has of them, and the rest from the records themselves.
+
+    Raises ProblemError when the range holds too much.
+    """
     start, end = span
     found: list[pl.DataFrame] = []
-    for frame in records(services, source.topic, span):
+    since: dict[int, int] = {}
+    timed = source.moment == source.flow.record.time  # by which the lake files rows
+    if timed and (silver := made(services, source.flow, source.topic.name, span)) is not None:
+        rows, since = silver
+        found.append(filtered(rows, where))
+    for frame in records(services, source.topic, span, since):
         rows = step(source, frame, where).filter(pl.col(source.moment).is_between(start, end, closed="left"))
         if rows.height:
             found.append(rows)
@@ -75,9 +84,14 @@ def readings(
     return pl.concat(found).sort(source.moment, maintain_order=True)
 
 
-def records(services: Services, topic: Topic, span: tuple[datetime, datetime]) -> Iterator[pl.DataFrame]:
+def records(
+    services: Services, topic: Topic, span: tuple[datetime, datetime], since: Mapping[int, int] = NOTHING
+) -> Iterator[pl.DataFrame]:
     """A topic's records around [start, end), each partition's in its order: of the lake where the log has let go of
-    them, else of the log. Raises ProblemError when the range holds too much."""
+    them, else of the log. `since` are offsets of partitions before which nothing is wanted.
+
+    Raises ProblemError when the range holds too much.
+    """
     broker, time = services.broker, topic.record.time
     start, end = span
     scanned = 0
@@ -86,11 +100,12 @@ def records(services: Services, topic: Topic, span: tuple[datetime, datetime]) -
     firsts = {info.partition: broker.seek(topic.name, info.partition, start) for info in parts}
     # Where the log holds entries of before the range, it holds the range as well.
     cut = {info.partition: info.start for info in parts if info.start > 0 and firsts[info.partition] <= info.start}
+    cut = {partition: first for partition, first in cut.items() if since.get(partition, 0) < first}
     for frame in kept(services, topic, span, cut):
         scanned += frame.height
         yield frame
     for info in parts:
-        position = max(info.start, firsts[info.partition])
+        position = max(info.start, firsts[info.partition], since.get(info.partition, 0))
         while position < info.end:
             batch = broker.read(topic.name, info.partition, position, max_rows=CHUNK)
             if batch is None:

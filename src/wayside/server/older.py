@@ -1,4 +1,4 @@
-"""What the lake still has when the log and the hot store have let go of it."""
+"""What the lake has: older records and windows than log and hot store keep, and what streams have made of records."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from typing import Any
 
 import polars as pl
 
-from wayside.domain import Topic
+from wayside.domain import Flow, Stream, Topic
 from wayside.errors import NotFoundError
 from wayside.server.problems import ProblemError
 from wayside.server.services import Services
 from wayside.specs import WindowSpec
-from wayside.values import Tier
+from wayside.values import Tier, partition_name
 
 MOST = 5_000_000
 """Rows of the lake that one question may read."""
+EVERY = pl.lit(value=True)
+TRIES = 5
+"""Readings of a table of the lake until nothing was appended meanwhile."""
 DATE = "_date"
 """The column by which the lake files rows: the day of their event time in UTC."""
 Span = tuple[datetime, datetime]
@@ -36,6 +39,32 @@ def kept(services: Services, topic: Topic, span: Span, cut: Mapping[int, int]) -
     rows = rows_of(services, ("bronze", topic.name), time, span, older)
     if rows is not None and rows.height:
         yield as_declared(rows.sort("_partition", "_offset"), topic.record.schema())
+
+
+def made(services: Services, flow: Flow, topic: str, span: Span) -> tuple[pl.DataFrame, dict[int, int]] | None:
+    """What a stream has made of a topic, in [start, end), and the offset up to which the lake has it by partition.
+
+    Null where the lake has nothing of it, or less than the log has let go of. It spares running the stream again, and
+    was made with what the stream knew at the time.
+    """
+    if services.lake is None or not isinstance(flow, Stream) or flow.record.time is None:
+        return None
+    lake = services.lake
+    starts = {info.partition: info.start for info in services.broker.partitions(topic)}
+
+    def reached() -> dict[int, int]:
+        return {part: lake.version("silver", flow.name, partition_name(topic, part)) for part in starts}
+
+    for _ in range(TRIES):
+        before = reached()
+        if any(before[part] < start for part, start in starts.items() if start) or max(before.values()) <= 0:
+            return None
+        rows = rows_of(services, ("silver", flow.name), flow.record.time, span, EVERY)
+        if rows is None:
+            return None
+        if before == reached():  # so the rows are those of just these offsets
+            return as_declared(rows, flow.record.schema()), before
+    return None
 
 
 def closed(services: Services, spec: WindowSpec, span: Span) -> pl.DataFrame | None:

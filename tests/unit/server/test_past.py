@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,9 +16,11 @@ from wayside.domain import Domain, Topic, count, mean
 from wayside.lake.memory import MemoryLake
 from wayside.runtime.lakewriter import LakeWriter
 from wayside.runtime.trial import Trial
+from wayside.server.history import readings, source_of
 from wayside.server.problems import ProblemError
 from wayside.server.queries import LiveQueries
 from wayside.server.services import Services
+from wayside.values import Tier
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -67,10 +71,14 @@ class World:
         assert self.trial.push("samples", samples).rejected == 0
 
     @property
-    def queries(self) -> LiveQueries:
+    def services(self) -> Services:
         trial = self.trial
         ports = (trial.plan, trial.broker, trial.store, trial.engine)
-        return LiveQueries(Services(*ports, {}, lake=self.lake, clock=self.clock))
+        return Services(*ports, {}, lake=self.lake, clock=self.clock)
+
+    @property
+    def queries(self) -> LiveQueries:
+        return LiveQueries(self.services)
 
     def then(self, table: str, second: int, **where: Any) -> list[tuple[Any, ...]]:
         found = self.queries.past(at(second), back=timedelta(minutes=5)).table(table, where or None)
@@ -149,3 +157,67 @@ def test_without_a_lake_there_is_what_the_log_has(world: World) -> None:
     world.forget()
     world.lake = MemoryLake()
     assert world.then("latest", 59) == []
+
+
+class Told(MemoryLake):
+    """A lake to which something is appended while it is read."""
+
+    meanwhile: Callable[[], object] | None = None
+
+    def scan(self, tier: Tier, name: str) -> pl.LazyFrame:
+        found = super().scan(tier, name)
+        if self.meanwhile is not None:
+            (work, self.meanwhile) = (self.meanwhile, None)
+            work()
+        return found
+
+
+def passing(world: World, table: str = "warm_latest") -> tuple[list[Any], int]:
+    """Readings of a minute and a half, and how many records had to be read for them."""
+    services = world.services
+    source = source_of(services.plan, "test", table, {"station"}, "at")
+    seen = 0
+
+    def counted(rows: pl.DataFrame) -> pl.DataFrame:
+        nonlocal seen
+        seen += rows.height
+        return rows
+
+    steps = (lambda rows: rows.map_batches(counted, schema=Sample.schema()), *source.steps)
+    found = readings(services, replace(source, steps=steps), (at(0), at(91)), {})
+    return found.select("station", "at", "value").sort("station", "at").rows(), seen
+
+
+def test_what_streams_have_made_is_taken_from_the_lake(world: World) -> None:
+    wanted, seen = passing(world)
+    assert (len(wanted), seen) == (4, 7), "nothing is in the lake yet"
+    writer = LakeWriter(world.trial.plan, world.trial.broker, world.trial.store, world.lake)
+    writer.round()
+    assert passing(world) == (wanted, 0)
+    world.push(sample(45, 50.0, "west"))
+    assert passing(world) == ([*wanted, ("west", at(45), 50.0)], 1), "the rest from the log"
+    writer.round()
+    assert passing(world) == ([*wanted, ("west", at(45), 50.0)], 0)
+    world.forget()
+    assert passing(world) == ([*wanted, ("west", at(45), 50.0)], 1), "the one of a month later"
+
+
+def test_rows_that_reach_the_lake_while_it_is_read_are_there_once(world: World) -> None:
+    world.lake = lake = Told(clock=world.clock)
+    writer = LakeWriter(world.trial.plan, world.trial.broker, world.trial.store, lake)
+    writer.round()
+    world.push(sample(45, 50.0, "west"))
+    lake.meanwhile = writer.round
+    rows, seen = passing(world)
+    assert (len(rows), seen) == (5, 0)
+    assert rows[-1] == ("west", at(45), 50.0)
+
+
+def test_a_lake_that_misses_what_the_log_let_go_of_is_not_asked_for_the_rest(world: World) -> None:
+    wanted, _ = passing(world)
+    world.forget()
+    gap = MemoryLake(clock=world.clock)
+    found = world.lake.scan("bronze", "samples").collect()
+    gap.append("bronze", "samples", found, app="samples/0", version=7, time="at")
+    world.lake = gap
+    assert passing(world)[0] == wanted, "silver is away, bronze is not"

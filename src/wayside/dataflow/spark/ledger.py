@@ -77,7 +77,7 @@ class Ledger(Book):
         checkpoint = self.store.checkpoint(self.group)
         if checkpoint is None:
             return
-        self.positions = dict(checkpoint.positions)
+        self.place(checkpoint)
         for name, step in self.steps.items():
             step.watermark.load(checkpoint.progress.get("watermarks", {}).get(name, {}), now)
             step.operator.close(step.watermark.closed)
