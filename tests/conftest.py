@@ -143,7 +143,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for tier in sorted(tiers & selection.missing.keys()):
             item.add_marker(pytest.mark.skip(reason=f"tier {tier}: {selection.missing[tier]}"))
         # With several workers (-n), tests that start servers and browsers go one after the other, beside all others.
-        item.add_marker(pytest.mark.xdist_group("heavy" if tiers else item.location[0]))
+        if config.pluginmanager.hasplugin("xdist"):
+            item.add_marker(pytest.mark.xdist_group("heavy" if tiers else item.location[0]))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept

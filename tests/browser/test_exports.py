@@ -78,7 +78,7 @@ def test_the_board_of_a_place_and_the_page_of_a_line(browser: Browser, city: Cit
         page.goto(f"{city.url}/lines?line=red")
         expect(page.locator("svg g").first).to_be_attached(timeout=15_000)
         said = page.get_by_text(re.compile(r"^Of [\d,]+ reports in both directions"))
-        expect(said).to_be_visible()
+        expect(said).to_be_visible(timeout=20_000)  # while the past is still coming, it says "so far"
         number = int(re.sub(r"\D", "", said.inner_text()))
         frame = pl.read_parquet(file(page, "Parquet").path())
         assert frame["line_id"].unique().to_list() == ["red"]

@@ -15,10 +15,10 @@ function asked(): { pieces: Pieces<number>; log: Piece[] } {
 
 test('the newest piece comes first, and what has come is told after each', async () => {
   const { pieces, log } = asked();
-  const told: number[][] = [];
-  await pieces.bring({ from: 5 * MINUTE, to: 32 * MINUTE }, signal, (found) => told.push(found));
+  const told: [number[], boolean][] = [];
+  await pieces.bring({ from: 5 * MINUTE, to: 32 * MINUTE }, signal, (...found) => told.push(found));
   expect(log.map(({ from, to }) => [from / MINUTE, to / MINUTE])).toEqual([[30, 32], [20, 30], [10, 20], [0, 10]]);
-  expect(told.map((found) => found.length)).toEqual([1, 2, 3, 4]);
+  expect(told.map(([found, whole]) => [found.length, whole])).toEqual([[1, false], [2, false], [3, false], [4, true]]);
 });
 
 test('what is over is not asked for again, except where it was hardly over', async () => {

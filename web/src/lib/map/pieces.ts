@@ -20,8 +20,8 @@ export class Pieces<T> {
     readonly ask: (piece: Piece, signal: AbortSignal) => Promise<T[]>,
   ) {}
 
-  /** Brings a span up to its end, the newest piece first; tells after each piece what is there by then. */
-  async bring({ from, to }: Piece, signal: AbortSignal, told: (found: T[]) => void): Promise<void> {
+  /** Brings a span up to its end, the newest piece first; tells after each piece what is there by then, and if that is all. */
+  async bring({ from, to }: Piece, signal: AbortSignal, told: (found: T[], whole: boolean) => void): Promise<void> {
     const [first, last] = [Math.floor(from / this.size), Math.floor(to / this.size)];
     for (const piece of this.#known.keys()) if (piece < first) this.#known.delete(piece);
     for (let piece = last; piece >= first; piece -= 1) {
@@ -29,7 +29,7 @@ export class Pieces<T> {
       const end = (piece + 1) * this.size;
       const rows = await this.ask({ from: piece * this.size, to: Math.min(end, to) }, signal);
       this.#known.set(piece, { rows, over: end <= to - SETTLED });
-      told([...this.#known.values()].flatMap((known) => known.rows));
+      told([...this.#known.values()].flatMap((known) => known.rows), this.#known.size === last - first + 1);
     }
   }
 }
