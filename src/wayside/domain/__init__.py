@@ -5,7 +5,7 @@ from wayside.domain.aggregates import count, maximum, mean, minimum, total
 from wayside.domain.boards import Board
 from wayside.domain.catalog import Domain, discover
 from wayside.domain.chores import Chore
-from wayside.domain.feeds import Feed, Source
+from wayside.domain.feeds import SILENT_AFTER, Feed, Source
 from wayside.domain.flow import Flow, Previous, Stream, Table, Topic, Window
 from wayside.domain.instants import AT, as_asked, dated, wrong_instant
 from wayside.domain.maps import Band, Calls, Fact, Lines, Map, Places, State
@@ -14,6 +14,7 @@ from wayside.domain.views import Answer, Endpoint, Geometry, Handler, Layer, Pla
 
 __all__ = [
     "AT",
+    "SILENT_AFTER",
     "Answer",
     "Band",
     "Board",

@@ -14,7 +14,7 @@ import polars as pl
 
 from wayside.domain.checks import check_columns, check_transform
 from wayside.domain.earlier import Earlier, check_earlier
-from wayside.domain.feeds import Feed, Source, Transform
+from wayside.domain.feeds import SILENT_AFTER, Feed, Source, Transform
 from wayside.domain.windows import length, window_spec
 from wayside.durations import duration
 from wayside.errors import DeclarationError
@@ -198,10 +198,16 @@ class Topic(Flow):
     feeds: list[Feed] = field(default_factory=list)
 
     def feed(
-        self, name: str, source: Source, *, wire: type[Record] | None = None, parse: Transform | None = None
+        self,
+        name: str,
+        source: Source,
+        *,
+        wire: type[Record] | None = None,
+        parse: Transform | None = None,
+        stale: str | timedelta | None = SILENT_AFTER,
     ) -> Feed:
-        """Declare a way into this topic."""
-        feed = Feed(name, self.name, self.record, source, wire or self.record, parse)
+        """Declare a way into this topic. After `stale` without a word it is called silent; null: it never is."""
+        feed = Feed(name, self.name, self.record, source, wire or self.record, parse, stale)
         self.feeds.append(feed)
         return feed
 

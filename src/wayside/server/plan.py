@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, replace
-from datetime import timedelta
 from typing import Any
 
 from wayside.domain import Board, Domain, Layer, Table, Topic, Window
@@ -12,9 +11,8 @@ from wayside.durations import duration
 from wayside.server.frames import iso
 from wayside.server.maps import map_of
 from wayside.server.services import Services
+from wayside.server.silence import silent
 from wayside.values import NodeStatus
-
-STALE = timedelta(seconds=90)
 
 
 def nodes(services: Services) -> list[NodeStatus]:
@@ -53,7 +51,8 @@ def with_log(services: Services, node: NodeStatus) -> NodeStatus:
 
 def graph(services: Services) -> dict[str, Any]:
     """Nodes and edges for the page."""
-    now = services.clock.now()
+    now, known = services.clock.now(), nodes(services)
+    quiet = silent(services.plan, known, now)
     return {
         "nodes": [
             {
@@ -68,9 +67,9 @@ def graph(services: Services) -> dict[str, Any]:
                 "watermark": iso(node.watermark),
                 "last_record": iso(node.last_record),
                 "last_error": node.last_error,
-                "stale": node.last_record is None or now - node.last_record > STALE,
+                "stale": node.name in quiet,
             }
-            for node in nodes(services)
+            for node in known
         ],
         "edges": [{"source": edge.source, "target": edge.target} for edge in services.plan.edges()],
         "now": iso(now),

@@ -11,8 +11,8 @@ from wayside.server import logs
 from wayside.server.frames import iso
 from wayside.server.plan import nodes
 from wayside.server.services import Services
+from wayside.server.silence import silent
 
-LIVE = timedelta(seconds=60)
 HOUR = timedelta(hours=1)
 
 
@@ -24,7 +24,8 @@ def status(services: Services, started: datetime) -> dict[str, Any]:
     down = [node for node in feeds if node.last_error]
     # A feed that has never brought anything is not silent: nobody has used it yet.
     used = [node for node in feeds if not node.last_error and node.last_record]
-    live = [node for node in used if node.last_record and now - node.last_record <= LIVE]
+    quiet = silent(services.plan, used, now)
+    live = [node for node in used if node.name not in quiet]
     newest = [node.last_record for node in known if node.last_record is not None]
     zones = [domain.zone for domain in services.plan.domains]
     return {

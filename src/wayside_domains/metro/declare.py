@@ -9,7 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from wayside.adapters import HttpPush, Simulation, Simulator, SqlTable
-from wayside.domain import Board, Domain, Topic, count, maximum, mean, minimum
+from wayside.domain import SILENT_AFTER, Board, Domain, Topic, count, maximum, mean, minimum
 from wayside_domains.metro.board import board_of
 from wayside_domains.metro.network import LINES, TRAINS, stations, stops
 from wayside_domains.metro.records import (
@@ -27,6 +27,8 @@ from wayside_domains.metro.simulation import Clockwork, Listed, Sky, Trains, Tur
 from wayside_domains.metro.switches import switches_of
 
 World = Callable[[int, random.Random], Simulation]
+HOURLY = "2h"
+"""How long who speaks once an hour may say nothing."""
 PRIORITY = ("red", "blue", "green")
 """A station with platforms of several lines is counted to the first of these."""
 
@@ -74,7 +76,8 @@ class Metro:
         wires = ((self.arrivals, ArrivalMessage), (self.entries, EntryMessage), (self.weather, WeatherMessage))
         for (topic, wire), what in zip(wires, ("arrivals", "entries", "weather"), strict=True):
             push = HttpPush(f"/topics/{topic.name}")
-            topic.feed(f"{self.name}_{what}_clients", push, wire=wire, parse=in_milliseconds)
+            stale = HOURLY if topic is self.weather else SILENT_AFTER
+            topic.feed(f"{self.name}_{what}_clients", push, wire=wire, parse=in_milliseconds, stale=stale)
 
     def simulators(self, seed: int, table: SqlTable | None) -> list[str]:
         """Declare the feeds; returns the names of those that are simulated."""
@@ -82,7 +85,8 @@ class Metro:
 
         def made(what: str, topic: Topic, world: World, things: int, rate: float) -> str:
             source = Simulator(world, things=things, rate=rate, seed=seed, demo=True)
-            return topic.feed(f"{self.name}_simulated_{what}", source).name
+            stale = {self.weather: HOURLY, self.stops: None}.get(topic, SILENT_AFTER)
+            return topic.feed(f"{self.name}_simulated_{what}", source, stale=stale).name
 
         names = [
             made("trains", self.arrivals, lambda _, chance: Trains(clockwork, chance), TRAINS * len(LINES), 1.0),
@@ -93,7 +97,7 @@ class Metro:
             made("sky", self.weather, lambda _, chance: Sky(clockwork, chance), 1, 0.5),
         ]  # fmt: skip
         if table is not None:
-            self.stops.feed(f"{self.name}_stops", table)
+            self.stops.feed(f"{self.name}_stops", table, stale=None)
             return names
         return [*names, made("stops", self.stops, lambda _, chance: Listed(clockwork, chance), len(stops()), 0.5)]
 

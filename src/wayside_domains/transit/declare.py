@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from wayside.adapters import EventStream, Polling, Simulation, Simulator
-from wayside.domain import Domain, Feed, Geometry, Layer, Place, Table, Topic, Window, count, maximum, mean, minimum
+from wayside.domain import (
+    SILENT_AFTER,
+    Domain,
+    Feed,
+    Geometry,
+    Layer,
+    Place,
+    Table,
+    Topic,
+    Window,
+    count,
+    maximum,
+    mean,
+    minimum,
+)
 from wayside.errors import DeclarationError
 from wayside_domains.transit import drawing, jsonapi, realtime
 from wayside_domains.transit.answering import Tables
@@ -131,7 +145,7 @@ class Transit:
                 document = realtime.enhanced if url.split("?")[0].endswith(".json") else realtime.protobuf
                 read = by_start(realtime.reader(network, rows, document), partial(self.networks.timetable, network))
                 source = Polling(url, read, every, identity, fresh=STALE, headers=headers or {})
-                found.append(topic.feed(f"{self.prefix}{network}_{what}", source))
+                found.append(topic.feed(f"{self.prefix}{network}_{what}", source, stale=self.patience(topic)))
         return found
 
     def listen(
@@ -162,13 +176,17 @@ class Transit:
             if url:
                 decode = jsonapi.decoder(network, flatten, name)
                 source = EventStream(url, decode, ("network", name), headers=headers or {})
-                found.append(topic.feed(f"{self.prefix}{network}_{what}_events", source))
+                found.append(topic.feed(f"{self.prefix}{network}_{what}_events", source, stale=self.patience(topic)))
         for kinds_name, url in objects.items():
             kind, chosen = self.objects.named(kinds_name)
             decode = jsonapi.decoder(network, chosen.flatten, f"{kind}_id")
             source = EventStream(url, decode, ("network", f"{kind}_id"), headers=headers or {}, largest=LARGEST)
-            found.append(self.objects.topic(kind).feed(f"{self.prefix}{network}_{kind}_events", source))
+            found.append(self.objects.topic(kind).feed(f"{self.prefix}{network}_{kind}_events", source, stale=None))
         return found
+
+    def patience(self, topic: Topic) -> timedelta | None:
+        """How long a feed of a topic may say nothing: notices come when there is something to tell."""
+        return None if topic is self.notices else SILENT_AFTER
 
     def irish(self, network: str, url: str, *, every: float = 60.0, stations: Path | None = None) -> Feed:
         """A feed of Irish Rail's current positions in XML: `<network>_trains`.
