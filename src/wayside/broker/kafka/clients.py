@@ -17,7 +17,13 @@ from wayside.kafkakeys import refused
 LARGEST: Final = 8 << 20
 """Bytes of the largest message; our topics are made for it."""
 _LOGGER = logging.getLogger("wayside.kafka")
-_ALL: Final = {"log_level": 3, "log.connection.close": False, "socket.keepalive.enable": True}
+_ALL: Final = {
+    "log_level": 3,
+    "log.connection.close": False,
+    "socket.keepalive.enable": True,
+    # Who asks a node that has just started may hear that a partition has no leader, and would believe it for minutes.
+    "topic.metadata.refresh.interval.ms": 5_000,
+}
 _CONSUMER: Final = {
     "enable.auto.commit": False,
     "enable.auto.offset.store": False,
