@@ -88,16 +88,21 @@ def test_two_hours_of_irish_rail(
     assert rows["table irish_vehicles"].drop_nulls("delay").height > 20
 
 
+def ten_minutes(things: int) -> list[bytes]:
+    """What the vehicles of the made city say every 15 seconds."""
+    world = positions_of(city.timetable)(things, random.Random(50))
+    return [
+        json.dumps(dict(message)).encode()
+        for step in range(40)
+        for thing in range(things)
+        for message in world.messages(thing, BEGAN + timedelta(seconds=15 * step))
+    ]
+
+
 def test_a_city_whose_timetable_each_worker_reads_by_itself(
     kafka: Any, spark: Any, stores: Callable[[str], PostgresStore], tmp_path: Path
 ) -> None:
-    world = positions_of(city.timetable)(90, random.Random(50))
-    lines = [
-        json.dumps(dict(message)).encode()
-        for step in range(40)
-        for thing in range(90)
-        for message in world.messages(thing, BEGAN + timedelta(seconds=15 * step))
-    ]
+    lines = ten_minutes(90)
     made = Transit("halcyon", "H", Network(city.NETWORK, "H", city.timetable), zone=city.ZONE, prefix="halcyon_")
     rows = compared(made, lines, (kafka, spark, stores), tmp_path)
     assert rows["table halcyon_vehicles"].drop_nulls("along").height > 20
@@ -112,13 +117,7 @@ def test_a_timetable_from_an_address_reaches_the_workers_as_the_engine_has_it(
     whole, fewer = ({**city.tables()} for _ in range(2))
     fewer["trips.txt"] = fewer["trips.txt"].filter(pl.col("route_id") != "M1")
     bodies = [zipped(whole), zipped(fewer)]
-    world = positions_of(city.timetable)(60, random.Random(50))
-    lines = [
-        json.dumps(dict(message)).encode()
-        for step in range(40)
-        for thing in range(60)
-        for message in world.messages(thing, BEGAN + timedelta(seconds=15 * step))
-    ]
+    lines = ten_minutes(60)
     with Stranger(*(partial(Handler.give, status=200, body=body) for body in bodies)) as server:
         network = Network(city.NETWORK, "H", server.url)
         made = Transit("fetched", "F", network, zone=city.ZONE, prefix="fetched_")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar
 
 import polars as pl
 
@@ -18,8 +17,6 @@ from wayside.values import NodeStatus
 
 class Life(ABC):
     """Starts and stops a thread around a book, and answers from it."""
-
-    thread_name: ClassVar[str] = "wayside-engine"
 
     def __init__(self, book: Book) -> None:
         self.book = book
@@ -45,7 +42,7 @@ class Life(ABC):
         """Recover, then run in a thread of its own."""
         self.recover()
         self.stopping.clear()
-        self.thread = threading.Thread(target=self._loop, name=self.thread_name, daemon=True)
+        self.thread = threading.Thread(target=self._loop, name="wayside-engine", daemon=True)
         self.thread.start()
 
     def stop(self) -> None:

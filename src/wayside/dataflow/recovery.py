@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 import structlog
@@ -29,13 +30,6 @@ def saved_state(graph: Graph, steps: Mapping[str, WindowStep]) -> dict[str, byte
     state.update({f"kept:{place}": packed(memory) for place, memory in saved_memories(graph.kept).items()})
     state[PROGRESS] = json.dumps({name: step.watermark.save() for name, step in steps.items()}).encode()
     return state
-
-
-def load_memories(graph: Graph, state: Mapping[str, bytes]) -> None:
-    """Give steps with a memory back what was saved of it."""
-    for name, content in state.items():
-        if name.startswith("kept:"):
-            load_memory(graph.kept, name[5:], unpacked(content))
 
 
 def sound(state: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -79,15 +73,18 @@ class Recovery:
         log.info("engine recovered", sequence=checkpoint.sequence, replayed=replayed, state=bool(state))
         return replayed
 
-    def load(self, state: Mapping[str, bytes]) -> None:
-        """Operators and versions as they were saved."""
-        before = json.loads(state[PROGRESS]) if PROGRESS in state else {}
+    def load(self, state: Mapping[str, bytes]) -> dict[str, Any]:
+        """Operators, versions and memories as they were saved; returns the progress that belongs to them."""
+        before: dict[str, Any] = json.loads(state[PROGRESS]) if PROGRESS in state else {}
         for name, step in self.steps.items():
             step.load(state.get(f"window:{name}"), before.get(name, {}), self.now)
         for name, versions in self.graph.versions.items():
             if f"versions:{name}" in state:
                 versions.load(unpacked(state[f"versions:{name}"]))
-        load_memories(self.graph, state)
+        for name, content in state.items():
+            if name.startswith("kept:"):
+                load_memory(self.graph.kept, name[5:], unpacked(content))
+        return before
 
     def replay(self, position: Position, start: int | None, end: int, ended: Mapping[str, int]) -> int:
         """Run rows of one partition again, up to the committed offset; returns how many.

@@ -13,7 +13,7 @@ import polars as pl
 
 from wayside.dataflow.tracing import ROW
 from wayside.dataflow.watermark import Micros
-from wayside.values import Batch
+from wayside.values import Batch, partition_name
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -31,7 +31,7 @@ class Rows:
     @property
     def source(self) -> str:
         """The partition's name in watermarks."""
-        return f"{self.topic}/{self.partition}"
+        return partition_name(self.topic, self.partition)
 
     @classmethod
     def of(cls, batch: Batch) -> Rows:

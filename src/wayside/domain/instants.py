@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from wayside.domain.views import BACK, Answer, Handler, Queries
+from wayside.domain.views import BACK, Answer, Handler, Queries, problem
 
 AT: dict[str, Any] = {
     "type": "string",
@@ -32,8 +32,7 @@ def dated(handler: Handler) -> Handler:
 
 def wrong_instant(error: ValueError) -> Answer:
     """The answer to a question about what is no instant of the past, as problem details."""
-    body = {"type": "about:blank", "title": "A parameter is wrong", "status": 422, "detail": str(error)}
-    return Answer(422, body, {"content-type": "application/problem+json"})
+    return problem(422, "A parameter is wrong", str(error))
 
 
 def as_asked(queries: Queries, given: Mapping[str, str], *, back: timedelta = BACK) -> Queries:

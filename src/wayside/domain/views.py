@@ -73,6 +73,12 @@ class Answer:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+def problem(status: int, title: str, detail: str) -> Answer:
+    """An error as problem details."""
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return Answer(status, body, {"content-type": "application/problem+json"})
+
+
 Handler = Callable[[Queries, Any, Mapping[str, str]], Answer]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -99,8 +99,11 @@ def records(
     parts = broker.partitions(topic.name)
     firsts = {info.partition: broker.seek(topic.name, info.partition, start) for info in parts}
     # Where the log holds entries of before the range, it holds the range as well.
-    cut = {info.partition: info.start for info in parts if info.start > 0 and firsts[info.partition] <= info.start}
-    cut = {partition: first for partition, first in cut.items() if since.get(partition, 0) < first}
+    cut = {
+        info.partition: info.start
+        for info in parts
+        if firsts[info.partition] <= info.start > max(0, since.get(info.partition, 0))
+    }
     for frame in kept(services, topic, span, cut):
         scanned += frame.height
         yield frame
@@ -123,7 +126,14 @@ def records(
 
 def step(source: Source, frame: pl.DataFrame, where: Mapping[str, list[Any]]) -> pl.DataFrame:
     """The rows of a batch of the topic that are wanted."""
+    if not source.steps:
+        return filtered(frame, where)
+    return filtered(through(frame, source.steps).select(list(source.flow.record.fields)).collect(), where)
+
+
+def through(frame: pl.DataFrame, steps: Iterable[Transform]) -> pl.LazyFrame:
+    """Rows through all steps."""
     rows = frame.lazy()
-    for transform in source.steps:
+    for transform in steps:
         rows = transform(rows)
-    return filtered(rows.select(list(source.flow.record.fields)).collect() if source.steps else frame, where)
+    return rows

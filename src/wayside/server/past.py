@@ -10,7 +10,7 @@ import polars as pl
 
 from wayside.domain import Table
 from wayside.domain.feeds import Transform
-from wayside.server.history import records, source_of
+from wayside.server.history import records, source_of, through
 from wayside.server.services import Services
 from wayside.server.windows import filtered
 from wayside.specs import TableSpec
@@ -54,18 +54,10 @@ def transformed(rows: pl.DataFrame, steps: Sequence[Transform], spec: TableSpec,
         return rows
     if keyed:
         few = newest(rows, spec)
-        made = run(few, steps)
+        made = through(few, steps).collect()
         # A step makes rows of single rows, whatever the batch, so what it does to the newest ones is what counts:
         # unless it leaves some out, or gives them other keys or times.
         place = [*spec.key, spec.time]
         if made.height == few.height and made.select(place).sort(place).equals(few.select(place).sort(place)):
             return made
-    return run(rows, steps)
-
-
-def run(rows: pl.DataFrame, steps: Sequence[Transform]) -> pl.DataFrame:
-    """Rows through all steps."""
-    lazy = rows.lazy()
-    for step in steps:
-        lazy = step(lazy)
-    return lazy.collect()
+    return through(rows, steps).collect()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import polars as pl
 
@@ -76,8 +76,12 @@ class Metro:
         wires = ((self.arrivals, ArrivalMessage), (self.entries, EntryMessage), (self.weather, WeatherMessage))
         for (topic, wire), what in zip(wires, ("arrivals", "entries", "weather"), strict=True):
             push = HttpPush(f"/topics/{topic.name}")
-            stale = HOURLY if topic is self.weather else SILENT_AFTER
+            stale = self.patience(topic)
             topic.feed(f"{self.name}_{what}_clients", push, wire=wire, parse=in_milliseconds, stale=stale)
+
+    def patience(self, topic: Topic) -> str | timedelta | None:
+        """How long a feed of a topic may say nothing: stations are told once."""
+        return {self.weather: HOURLY, self.stops: None}.get(topic, SILENT_AFTER)
 
     def simulators(self, seed: int, table: SqlTable | None) -> list[str]:
         """Declare the feeds; returns the names of those that are simulated."""
@@ -85,8 +89,7 @@ class Metro:
 
         def made(what: str, topic: Topic, world: World, things: int, rate: float) -> str:
             source = Simulator(world, things=things, rate=rate, seed=seed, demo=True)
-            stale = {self.weather: HOURLY, self.stops: None}.get(topic, SILENT_AFTER)
-            return topic.feed(f"{self.name}_simulated_{what}", source, stale=stale).name
+            return topic.feed(f"{self.name}_simulated_{what}", source, stale=self.patience(topic)).name
 
         names = [
             made("trains", self.arrivals, lambda _, chance: Trains(clockwork, chance), TRAINS * len(LINES), 1.0),
@@ -97,7 +100,7 @@ class Metro:
             made("sky", self.weather, lambda _, chance: Sky(clockwork, chance), 1, 0.5),
         ]  # fmt: skip
         if table is not None:
-            self.stops.feed(f"{self.name}_stops", table, stale=None)
+            self.stops.feed(f"{self.name}_stops", table, stale=self.patience(self.stops))
             return names
         return [*names, made("stops", self.stops, lambda _, chance: Listed(clockwork, chance), len(stops()), 0.5)]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from wayside.domain import Answer, Endpoint, Queries, Table
+from wayside.domain import Answer, Endpoint, Queries, Table, problem
 from wayside_domains.metro.simulation import BACK, Clockwork, iso
 
 FASTEST = 600.0
@@ -26,12 +26,6 @@ class Lines(Protocol):
     counted: dict[int, int]
     simulated: list[str]
     trains: Table
-
-
-def problem(status: int, title: str, detail: str) -> Answer:
-    """An error as problem details."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return Answer(status, body, {"content-type": "application/problem+json"})
 
 
 def switches_of(lines: Lines) -> list[Endpoint]:

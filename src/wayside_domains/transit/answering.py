@@ -1,11 +1,9 @@
-"""How questions are answered: instants and errors as text; and which tables are asked."""
+"""How questions are answered: instants as text; and which tables are asked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-
-from wayside.domain import Answer
 
 
 @dataclass(frozen=True)
@@ -15,12 +13,6 @@ class Tables:
     vehicles: str
     predictions: str
     notices: str
-
-
-def problem(status: int, title: str, detail: str) -> Answer:
-    """An error as problem details."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return Answer(status, body, {"content-type": "application/problem+json"})
 
 
 def iso(at: datetime) -> str:

@@ -62,6 +62,10 @@ class Known:
     told: Foretold | None = None
     cancelled: bool = False
 
+    def age(self, now: datetime) -> float | None:
+        """Seconds since the vehicle was heard of; null where none is known."""
+        return (now - self.state["timestamp"]).total_seconds() if self.state is not None else None
+
 
 def runs_of(states: pl.DataFrame) -> Runs:
     """Vehicle states by trip and service day; of two vehicles on one trip the one heard of last."""
@@ -120,8 +124,7 @@ def planned(
 
 def departure(timetable: Timetable, day: date, row: Mapping[str, Any], now: datetime, known: Known) -> Departure:
     """One line of the board: a call of the plan with what is known of it."""
-    due, state = timetable.at(day, row["departs"]), known.state
-    age = (now - state["timestamp"]).total_seconds() if state is not None else None
+    due, state, age = timetable.at(day, row["departs"]), known.state, known.age(now)
     delay = state["delay"] if state is not None and age is not None and age < DEAD.total_seconds() else None
     kind = state_of(timetable, day, row, now, known)
     expected, basis = expected_at(due, delay, kind, known.told)
@@ -145,8 +148,7 @@ def departure(timetable: Timetable, day: date, row: Mapping[str, Any], now: date
 
 def state_of(timetable: Timetable, day: date, row: Mapping[str, Any], now: datetime, known: Known) -> State:
     """How a call stands."""
-    state = known.state
-    age = (now - state["timestamp"]).total_seconds() if state is not None else None
+    state, age = known.state, known.age(now)
     if known.cancelled or (known.told is not None and known.told.skipped):
         return "cancelled"
     if state is None or age is None or age >= DEAD.total_seconds():

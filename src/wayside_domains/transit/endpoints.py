@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
-from wayside.domain import AT, Answer, Endpoint, Queries, dated
-from wayside_domains.transit.answering import Tables, iso, problem
+from wayside.domain import AT, Answer, Endpoint, Queries, dated, problem
+from wayside_domains.transit.answering import Tables, iso
 from wayside_domains.transit.boards import Departure, departures, runs_of, words_of
 from wayside_domains.transit.foretold import predictions_at
 from wayside_domains.transit.networks import Networks

@@ -8,8 +8,8 @@ from typing import Any
 
 import polars as pl
 
-from wayside.domain import AT, Answer, Endpoint, Handler, Queries, dated
-from wayside_domains.transit.answering import iso, problem
+from wayside.domain import AT, Answer, Endpoint, Handler, Queries, dated, problem
+from wayside_domains.transit.answering import iso
 from wayside_domains.transit.boards import DEAD, STALE
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.onmap import unheard

@@ -10,8 +10,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import polars as pl
 
-from wayside.domain import AT, Answer, Endpoint, Handler, Queries, dated
-from wayside_domains.transit.answering import iso, problem
+from wayside.domain import AT, Answer, Endpoint, Handler, Queries, dated, problem
+from wayside_domains.transit.answering import iso
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.times import anchor, service_days, text_of
 from wayside_domains.transit.timetable import Timetable, Trip

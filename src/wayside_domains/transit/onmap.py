@@ -25,9 +25,10 @@ from wayside.domain import (
     State,
     as_asked,
     dated,
+    problem,
     wrong_instant,
 )
-from wayside_domains.transit.answering import Tables, iso, problem
+from wayside_domains.transit.answering import Tables, iso
 from wayside_domains.transit.boards import DEAD, Departure, departures, expected_at, runs_of, words_of
 from wayside_domains.transit.foretold import CANCELLED, Foretold, Predictions, predictions_at
 from wayside_domains.transit.networks import Networks

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,8 +10,7 @@ import polars as pl
 from wayside.clock import Clock
 from wayside.dataflow.book import Book
 from wayside.dataflow.previous import load_memory, saved_memories
-from wayside.dataflow.recovery import PROGRESS as SAVED_PROGRESS
-from wayside.dataflow.recovery import load_memories, sound
+from wayside.dataflow.recovery import Recovery, sound
 from wayside.dataflow.spark.partition import Past
 from wayside.dataflow.spark.pieces import IDS, KEPT, LATE, PARTIALS, PROGRESS, REFUSED, TABLE, VERSIONS, Piece
 from wayside.dataflow.steps import Effects, packed, unpacked
@@ -22,7 +20,7 @@ from wayside.domain.flow import Join
 from wayside.errors import WaysideError
 from wayside.ports import Broker, HotStore
 from wayside.quarantine import QUARANTINE, quarantined
-from wayside.values import Position, Rejection
+from wayside.values import Position, Rejection, partition_name
 
 Ranges = dict[Position, tuple[int, int]]
 SMALL_STATE = 20_000
@@ -55,20 +53,13 @@ class Ledger(Book):
         self.take_up(checkpoint)
         self.source = dict(checkpoint.progress.get("source", {}))
         state = sound(checkpoint.state or {})
-        saved = json.loads(state[SAVED_PROGRESS]) if state else {}
-        now = self.clock.monotonic()
-        for name, step in self.steps.items():
-            step.load(state.get(f"window:{name}"), saved.get(name, {}), now)
-        for name, versions in self.graph.versions.items():
-            if f"versions:{name}" in state:
-                versions.load(unpacked(state[f"versions:{name}"]))
-        load_memories(self.graph, state)
+        saved = Recovery(self.graph, self.steps, self.broker, self.clock.monotonic()).load(state)
         self.recent = {name[4:]: unpacked(part) for name, part in state.items() if name.startswith("ids:")}
         covered = checkpoint.state_positions if state else {}
         committed = checkpoint.progress.get("watermarks", {})
         ended = {name: int(committed.get(name, {}).get("closed", NEVER)) for name in self.steps}
         ranges = {at: (covered.get(at, 0), end) for at, end in self.positions.items() if covered.get(at, 0) < end}
-        starts = {f"{topic}/{partition}": start for (topic, partition), (start, _) in ranges.items()}
+        starts = {partition_name(*at): start for at, (start, _) in ranges.items()}
         return Past(starts, saved, {}, self._recent(), self._kept(), ended), ranges
 
     def settle(self) -> None:
@@ -87,7 +78,7 @@ class Ledger(Book):
 
     def past(self, topics: Sequence[str]) -> Past:
         """What tasks that read these topics must know."""
-        positions = {f"{topic}/{partition}": offset for (topic, partition), offset in self.positions.items()}
+        positions = {partition_name(*at): offset for at, offset in self.positions.items()}
         watermarks = {name: step.watermark.save() for name, step in self.steps.items()}
         return Past(positions, watermarks, self.versions_for(topics), self._recent(), self._kept())
 
@@ -119,7 +110,7 @@ class Ledger(Book):
                 self.graph.versions[piece.name].add(piece.frame)
                 self.changed_versions = True
             elif piece.kind == IDS:
-                recent.setdefault(f"{piece.topic}/{piece.partition}", []).append(piece.frame)
+                recent.setdefault(partition_name(piece.topic, piece.partition), []).append(piece.frame)
             elif piece.kind == KEPT:
                 kept.setdefault(piece.name, []).append(piece.frame)
             elif piece.kind == PROGRESS:
@@ -136,7 +127,7 @@ class Ledger(Book):
 
     def _advance(self, piece: Piece, effects: Effects, seen: set[str], now: float) -> int:
         """Take in how far one partition has come."""
-        source, facts = f"{piece.topic}/{piece.partition}", piece.facts
+        source, facts = partition_name(piece.topic, piece.partition), piece.facts
         if source in seen:
             raise WaysideError(
                 f"Two tasks of Spark have read {source} in one micro-batch.",

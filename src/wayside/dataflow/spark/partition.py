@@ -25,6 +25,7 @@ from wayside.dataflow.spark.repeats import Repeats
 from wayside.dataflow.steps import WindowStep, unpacked
 from wayside.domain import Plan, Table
 from wayside.errors import WaysideError
+from wayside.values import partition_name
 
 MAX_CANDIDATES = 200_000
 """Rows of a table that are held before the newest per key are picked."""
@@ -54,7 +55,7 @@ class PartitionRun:
         self.past = past
         self.graph = Graph(plan)
         self.pieces = Pieces(topic, partition)
-        self.source = f"{topic}/{partition}"
+        self.source = partition_name(topic, partition)
         self.position = past.positions.get(self.source, 0)
         self.steps = {
             name: WindowStep(w) for name, w in plan.windows.items() if self.graph.roots[w.source.name] == topic
