@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { calendarDay, clockTime, dayTime, fromInput, timeSteps, toInput } from '../src/lib/zone';
+import { calendarDay, clockTime, dayTime, fromInput, otherClock, timeSteps, toInput } from '../src/lib/zone';
 
 const at = (text: string) => Date.parse(text);
 
@@ -42,5 +42,21 @@ describe('clocks of places', () => {
     const short = timeSteps(at('2026-11-23T10:39:03Z'), at('2026-11-23T10:41:03Z'), 'UTC', 6);
     expect(short.step).toBe(20_000);
     expect(short.at).toHaveLength(6);
+  });
+});
+
+describe('otherClock', () => {
+  const noon = Date.parse('2026-07-01T12:00:00Z');
+  const winter = Date.parse('2026-01-05T12:00:00Z');
+
+  test('names the clock of a place where the reader has another time', () => {
+    expect(otherClock(noon, 'Atlantic/Azores', 'Asia/Kathmandu')).toMatch(/^GMT(\+0)?$/);
+    expect(otherClock(winter, 'Atlantic/Azores', 'Asia/Kathmandu')).toBe('GMT-1');
+  });
+
+  test('says nothing where both show the same, whatever their names are', () => {
+    expect(otherClock(winter, 'Europe/Dublin', 'UTC')).toBe('');
+    expect(otherClock(noon, 'Europe/Dublin', 'UTC')).toBe('GMT+1');
+    expect(otherClock(Number.NaN, 'Europe/Dublin', 'UTC')).toBe('');
   });
 });

@@ -40,6 +40,14 @@ export function clockTime(at: number, zone: string, seconds = true): string {
   return `${two(hour)}:${two(minute)}${seconds ? `:${two(second)}` : ''}`;
 }
 
+/** What the place's clock is called (`GMT-1`) where the reader's own shows another time; else nothing. */
+export function otherClock(at: number, zone: string, own = Intl.DateTimeFormat().resolvedOptions().timeZone): string {
+  if (!Number.isFinite(at) || ahead(at, zone) === ahead(at, own)) return '';
+  const known = format(zone).resolvedOptions().timeZone;
+  const named = new Intl.DateTimeFormat('en-GB', { timeZone: known, timeZoneName: 'shortOffset' });
+  return named.formatToParts(at).find(({ type }) => type === 'timeZoneName')?.value ?? '';
+}
+
 /** `2026-11-23`. */
 export function calendarDay(at: number, zone: string): string {
   if (!Number.isFinite(at)) return '–';
