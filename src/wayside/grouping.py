@@ -24,6 +24,8 @@ LEAST = 1 << 16
 """Cells that are always worth it."""
 SOME = 1_000
 """Distinct values up to which Python sorts them."""
+FEW = 64
+"""Rows that are looked at before all are."""
 MOST = 1 << 62
 """More combinations than this cannot be numbered."""
 EXTREMES: dict[str, tuple[Any, Any]] = {
@@ -78,6 +80,8 @@ def newest(rows: pl.DataFrame, keys: Sequence[str], time: str, offset: str) -> p
 
     Of rows that are equal in both, the last one counts.
     """
+    if settled(rows, keys):
+        return rows
     cells = numbered(rows, keys) if isinstance(rows.schema[time], pl.Datetime) else None
     if cells is None:
         ordered = rows.sort(time, offset, maintain_order=True)
@@ -94,6 +98,30 @@ def newest(rows: pl.DataFrame, keys: Sequence[str], time: str, offset: str) -> p
     return rows[winners[winners >= 0]]
 
 
+def settled(rows: pl.DataFrame, keys: Sequence[str]) -> bool:
+    """Whether rows are known to be one per key and sorted by it; no key may be null.
+
+    What was settled once is handed on and asked for again: comparing neighbours costs a tenth of finding the newest.
+    """
+    if not all(numberable(rows.schema[key]) for key in keys) or not ascending(rows[:FEW], keys):
+        return False
+    return rows.height <= FEW or ascending(rows, keys)
+
+
+def ascending(rows: pl.DataFrame, keys: Sequence[str]) -> bool:
+    """Whether each row is greater than the one before it."""
+    tied: pl.Series | None = None
+    for key in keys:
+        before, after = rows[key].slice(0, max(rows.height - 1, 0)), rows[key].slice(1)
+        falls, same = before > after, before == after
+        if (falls if tied is None else falls & tied).any():
+            return False
+        tied = same if tied is None else same & tied
+        if not tied.any():
+            return True
+    return False
+
+
 def without_nulls(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """The rows that have something in all of these columns; Polars is asked only where a row has not."""
     return rows.drop_nulls(columns) if any(rows[name].null_count() for name in columns) else rows
@@ -101,10 +129,7 @@ def without_nulls(rows: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
 
 def numbered(rows: pl.DataFrame, keys: Sequence[str]) -> Cells | None:
     """The cells of rows, or null for keys that cannot be numbered, and for no rows."""
-    simple = (pl.String, pl.Boolean, pl.Date, pl.Datetime)
-    if rows.is_empty() or not all(
-        rows.schema[key].is_integer() or isinstance(rows.schema[key], simple) for key in keys
-    ):
+    if rows.is_empty() or not all(numberable(rows.schema[key]) for key in keys):
         return None
     dictionaries = [dictionary(rows[key]) for key in keys]
     total = math.prod(len(each.values) for each in dictionaries)
@@ -117,6 +142,11 @@ def numbered(rows: pl.DataFrame, keys: Sequence[str]) -> Cells | None:
         return Cells(numbers, total, dictionaries, None)
     numbers, distinct = dictionary(pl.Series(numbers))
     return Cells(numbers, len(distinct), dictionaries, distinct.to_numpy())
+
+
+def numberable(dtype: pl.DataType) -> bool:
+    """Whether values of a type can be numbered in their order."""
+    return dtype.is_integer() or isinstance(dtype, (pl.String, pl.Boolean, pl.Date, pl.Datetime))
 
 
 def numeric(schema: pl.Schema, part: Part) -> bool:

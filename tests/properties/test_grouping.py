@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from wayside import grouping
-from wayside.grouping import Part, grouped, newest, plain
+from wayside.grouping import Part, grouped, newest, plain, settled
 
 SCHEMA = pl.Schema(
     {
@@ -80,6 +80,22 @@ def test_the_newest_is_the_last_by_time_and_offset(rows: pl.DataFrame, columns: 
     keys = columns[:width]
     wanted = rows.sort("at", "offset", maintain_order=True).unique(keys, keep="last", maintain_order=True).sort(keys)
     assert_frame_equal(newest(rows, keys, "at", "offset"), wanted)
+
+
+@given(frames(nulls=False), st.permutations(["name", "number", "flag"]), st.integers(1, 3))
+def test_rows_are_settled_when_they_are_one_per_key_and_sorted(
+    rows: pl.DataFrame, columns: list[str], width: int
+) -> None:
+    keys = columns[:width]
+    wanted = rows.unique(keys, keep="first", maintain_order=True).sort(keys)
+    assert settled(wanted, keys)
+    assert settled(rows, keys) == (rows[keys].rows() == wanted[keys].rows())
+
+
+def test_many_rows_are_settled_only_if_the_last_ones_are() -> None:
+    rows = pl.DataFrame({"key": [*range(200), 199]})
+    assert settled(rows[:200], ["key"])
+    assert not settled(rows, ["key"])
 
 
 def test_keys_of_other_types_are_grouped_by_polars() -> None:

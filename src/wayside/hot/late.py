@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import apsw
+import numpy as np
 import polars as pl
 
 from wayside.errors import CorruptDataError
@@ -40,11 +41,9 @@ _HIGHEST_LEVEL = 3
 def append(connection: apsw.Connection, spec: WindowSpec, rows: pl.DataFrame, sequence: int, stored: datetime) -> None:
     """Store the rows that are not there yet."""
     rows = rules.conform(rows, rules.late_schema(spec), where=f"late rows of {spec.name!r}")
-    rows = rows.unique(LATE_PLACE, keep="first", maintain_order=True)
-    stamped = rows.with_columns(pl.lit(sequence, pl.Int64).alias(SEQUENCE))
-    for (topic, partition), part in stamped.partition_by("_topic", "_partition", as_dict=True).items():
-        place = (str(topic), int(partition))
-        fresh = _unknown(connection, spec, place, part)
+    for place, part in _by_partition(rows):
+        stamped = part.hstack([pl.Series(SEQUENCE, [sequence], dtype=pl.Int64).new_from_index(0, part.height)])
+        fresh = _unknown(connection, spec, place, stamped)
         if not fresh.is_empty():
             _insert(connection, (spec.name, *place), fresh, (sequence, 0, micros(stored)))
 
@@ -111,6 +110,18 @@ def _insert(
     body = blocks.encode(rows)
     span = (rows[OFFSET].min(), rows[OFFSET].max())
     connection.execute(_INSERT, (*where, last, level, rows.height, *span, stored, blocks.checksum(body), body))
+
+
+def _by_partition(rows: pl.DataFrame) -> list[tuple[tuple[str, int], pl.DataFrame]]:
+    """The rows of each partition, each row once. Usually they are one partition's, in order, and nothing is grouped:
+    where most rows are late, finding repeated ones took more than storing them."""
+    topics, partitions = rows["_topic"], rows["_partition"]
+    together = (topics == topics[0]).all() and (partitions == partitions[0]).all()
+    if together and (np.diff(rows[OFFSET].to_numpy()) > 0).all():
+        return [((topics[0], partitions[0]), rows)]
+    rows = rows.unique(LATE_PLACE, keep="first", maintain_order=True)
+    parts = rows.partition_by("_topic", "_partition", as_dict=True)
+    return [((str(topic), int(partition)), part) for (topic, partition), part in parts.items()]
 
 
 def _unknown(connection: apsw.Connection, spec: WindowSpec, place: tuple[str, int], rows: pl.DataFrame) -> pl.DataFrame:

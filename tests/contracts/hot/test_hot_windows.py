@@ -135,6 +135,12 @@ class TestLate:
             (0, 1), (0, 2), (0, 3), (0, 4), (1, 2), (1, 3),
         ]  # fmt: skip
 
+    def test_late_rows_of_several_partitions_come_together(self, store: HotStore) -> None:
+        parts = [late_rows(3, 1, 3), late_rows(1, 2, partition=1), late_rows(1)]
+        with store.transaction() as change:
+            change.append_late("rollup", pl.concat(parts))
+        assert sorted(store.late("rollup").select("_partition", "_offset").rows()) == [(0, 1), (0, 3), (1, 1), (1, 2)]
+
     def test_many_small_late_blocks_are_merged_and_stay_the_same(self, store: HotStore) -> None:
         for offset in range(200):
             with store.transaction() as change:
