@@ -29,7 +29,7 @@ TRIES = 4
 """New shapes that are looked for in one block."""
 WORTHWHILE = 64
 """Fewer lines than this are not worth looking for their shape."""
-MANY = 1000
+MANY = 700
 """Fewer lines than this are not worth making a block of: measured, the strict decoder is as fast up to about here."""
 
 

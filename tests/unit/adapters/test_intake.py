@@ -119,6 +119,31 @@ def test_what_comes_while_the_log_writes_is_merged(opened: Open) -> None:
     assert len(log.calls) < 20
 
 
+def test_after_a_large_group_the_next_one_has_a_moment_to_become_as_large(opened: Open) -> None:
+    log = Log(held=True)
+    intake = opened(log)
+    block = b"\n".join([level(n % 100) for n in range(3000)])
+    assert module.SMALL / 2 < len(block) < module.SMALL
+    first = intake.submit([level(0)])
+    until(lambda: len(log.calls) == 1)
+    together = [intake.submit_block(block), intake.submit_block(block)]
+    until(lambda: len(log.calls) == 2)
+    log.go.set()
+    assert not any(future.result(20).rejected for future in [first, *together])
+
+    alone = intake.submit_block(block)
+    assert not wait([alone], timeout=0.05).done  # the clock of this test stands still
+    assert not any(future.result(20).rejected for future in [alone, intake.submit_block(block)])
+    assert [rows for _, rows in log.calls] == [1, 6000, 6000]
+
+    late = intake.submit([level(1)])
+    assert not wait([late], timeout=0.05).done
+    assert isinstance(intake._clock, ManualClock)
+    intake._clock.advance(module.GATHER)
+    assert not late.result(20).rejected
+    assert not intake.submit([level(1)]).result(20).rejected  # and a single one waits for nobody
+
+
 def test_a_receipt_waits_for_the_quarantine_too(opened: Open) -> None:
     log = Log()
     log.slow = {QUARANTINE}
