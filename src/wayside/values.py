@@ -41,11 +41,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Appended:
-    """Where rows went, one entry per row given. A duplicate carries the offset -1 and is counted."""
+    """Where rows went, one entry per row given. A duplicate carries the offset -1 and is counted.
+
+    `run` is the place of the first row where it is known that the others follow it in the same partition.
+    """
 
     partitions: pl.Series
     offsets: pl.Series
     duplicates: int = 0
+    run: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

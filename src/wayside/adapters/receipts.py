@@ -107,6 +107,7 @@ def receipts(converted: Converted, counts: Sequence[int], appended: Appended | N
         own = tuple(Rejection(r.row - start, r.rule, r.message) for r in refused[mine:at]) if at > mine else ()
         duplicates = int(repeated[last] - repeated[first]) if repeated is not None else 0
         size = last - first
-        where = Appended(partitions.slice(first, size), offsets.slice(first, size), duplicates)
+        run = (appended.run[0], appended.run[1] + first) if appended.run and size else None
+        where = Appended(partitions.slice(first, size), offsets.slice(first, size), duplicates, run)
         answers.append(Receipt(where, own, len(own)))
     return answers

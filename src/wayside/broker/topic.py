@@ -144,6 +144,7 @@ def _answers(
     where: int | np.ndarray[Any, np.dtype[np.int64]],
     offsets: np.ndarray[Any, np.dtype[np.int64]],
 ) -> list[Appended]:
+    together = where if isinstance(where, int) else None
     if isinstance(where, int):
         where = np.full(len(offsets), where, dtype=np.int64)
     all_partitions, all_offsets = pl.Series("partition", where), pl.Series("offset", offsets)
@@ -154,6 +155,7 @@ def _answers(
     for pending in group:
         rows = pending.frame.height
         number = int(np.count_nonzero(duplicate[at : at + rows])) if some else 0
-        answers.append(Appended(all_partitions.slice(at, rows), all_offsets.slice(at, rows), number))
+        run = (together, int(offsets[at])) if together is not None and rows and not number else None
+        answers.append(Appended(all_partitions.slice(at, rows), all_offsets.slice(at, rows), number, run))
         at += rows
     return answers

@@ -44,6 +44,8 @@ def ranges(appended: Appended) -> list[dict[str, int]]:
         return [{"partition": appended.partitions[0], "first": offset, "count": 1}] if offset >= 0 else []
     if not count:
         return []
+    if appended.run is not None:
+        return [{"partition": appended.run[0], "first": appended.run[1], "count": count}]
     # Plain arrays: this runs in the event loop, where grouping with Polars took most of a batch's time.
     partitions, offsets = appended.partitions.to_numpy(), appended.offsets.to_numpy()
     if appended.duplicates:

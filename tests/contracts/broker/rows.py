@@ -29,9 +29,14 @@ def rows(first: int, count: int, *, things: int = 3) -> pl.DataFrame:
 
 
 def put(broker: Broker, frame: pl.DataFrame, topic: str = "readings", ids: list[str | None] | None = None) -> Appended:
-    """Append and wait for the acknowledgement."""
+    """Append and wait for the acknowledgement; checks that a run, where one is told, is where the rows lie."""
     series = None if ids is None else pl.Series(ids, dtype=pl.String)
-    return broker.append(topic, frame, ids=series).result(timeout=30)
+    answer = broker.append(topic, frame, ids=series).result(timeout=30)
+    if answer.run is not None:
+        partition, first = answer.run
+        assert set(answer.partitions) == {partition}
+        assert answer.offsets.to_list() == list(range(first, first + frame.height))
+    return answer
 
 
 def batches(broker: Broker, partition: int = 0, offset: int = 0, *, max_rows: int = 100_000) -> list[Batch]:

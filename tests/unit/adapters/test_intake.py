@@ -14,11 +14,12 @@ from tests.unit.adapters.world import START, Log, level, levels, pair, pairs, pl
 from wayside.adapters import intake as module
 from wayside.adapters.convert import Converter
 from wayside.adapters.intake import FeedIntake
+from wayside.adapters.receipts import receipts
 from wayside.clock import ManualClock
 from wayside.domain import Feed
 from wayside.errors import DiskFullError, OverloadedError
 from wayside.quarantine import QUARANTINE
-from wayside.values import Receipt
+from wayside.values import Appended, Receipt
 
 
 @pytest.fixture
@@ -301,6 +302,18 @@ def test_its_status_counts(opened: Open) -> None:
     assert status.last_record == START
 
 
+def test_rows_in_a_run_are_told_of_as_runs_to_each_caller() -> None:
+    lines = [level(1), b"?", level(2), b"?", level(3), level(4)]
+    converted = Converter(plain).lines(lines, START)
+    places = pl.Series([1] * 4), pl.Series([10, 11, 12, 13])
+    answers = receipts(converted, [3, 1, 2], Appended(*places, run=(1, 10)))
+    assert [(each.appended.offsets.to_list(), each.appended.run) for each in answers] == [
+        ([10, 11], (1, 10)),
+        ([], None),
+        ([12, 13], (1, 12)),
+    ]
+
+
 def until(holds: Callable[[], bool], seconds: float = 10.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
@@ -332,16 +345,16 @@ def test_merged_or_alone_each_gets_its_own_receipt(given_: list[tuple[list[bytes
             if not merged:
                 futures[-1].result(10)
         log.go.set()
-        receipts = [future.result(10) for future in futures]
+        answers = [future.result(10) for future in futures]
         intake.close()
         stored = {(p, o): v for p, o, v in log.rows().select("_partition", "_offset", "level").rows()}
-        for receipt, (lines, *_) in zip(receipts, given_, strict=True):
+        for receipt, (lines, *_) in zip(answers, given_, strict=True):
             assert len(receipt.appended.offsets) + receipt.rejected == len(lines)
             places = list(zip(receipt.appended.partitions, receipt.appended.offsets, strict=True))
             assert sum(offset < 0 for _, offset in places) == receipt.appended.duplicates
             good = [line for n, line in enumerate(lines) if n not in {r.row for r in receipt.rejections}]
             for place, line in zip(places, good, strict=True):
                 assert place[1] < 0 or f'"level": {stored[place]:g}'.encode() in line.replace(b"\n", b" ")
-        outcomes.append([(r.rejections, r.appended.duplicates, len(r.appended.offsets)) for r in receipts])
-        assert log.refused().height <= sum(receipt.rejected for receipt in receipts)
+        outcomes.append([(r.rejections, r.appended.duplicates, len(r.appended.offsets)) for r in answers])
+        assert log.refused().height <= sum(answer.rejected for answer in answers)
     assert outcomes[0] == outcomes[1]

@@ -222,6 +222,8 @@ def test_runs_of_offsets() -> None:
     assert place([], []) == []
     assert place([3], [7]) == [{"partition": 3, "first": 7, "count": 1}]
     assert place([3], [-1], 1) == []
+    known = Appended(pl.Series([3, 3]), pl.Series([7, 8]), run=(3, 7))
+    assert ranges(known) == [{"partition": 3, "first": 7, "count": 2}]
     assert place([0, 1, 0, 1], [4, 9, 5, 10]) == [
         {"partition": 0, "first": 4, "count": 2},
         {"partition": 1, "first": 9, "count": 2},
