@@ -99,5 +99,17 @@ def folded(text: str) -> str:
 
 def search_text(columns: Sequence[str]) -> pl.Expr:
     """What a search looks into: all search columns of a row, folded and joined."""
-    texts = [pl.col(name).cast(pl.String).fill_null("") for name in columns]
-    return fold(pl.concat_str(texts, separator="\x1f"))
+    return fold(joined(columns))
+
+
+def search_texts(rows: pl.DataFrame, columns: Sequence[str]) -> pl.Series:
+    """The same of all rows. ASCII is composed as it is, and seeing that takes a thirtieth of composing it."""
+    text = rows.select_seq(joined(columns)).to_series()
+    if text.str.len_bytes().sum() == text.str.len_chars().sum():
+        return text.str.to_lowercase()
+    return text.to_frame().select_seq(fold(pl.first())).to_series()
+
+
+def joined(columns: Sequence[str]) -> pl.Expr:
+    """Search columns of a row in one text."""
+    return pl.concat_str([pl.col(name).cast(pl.String).fill_null("") for name in columns], separator="\x1f")

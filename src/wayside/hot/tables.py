@@ -10,7 +10,7 @@ import polars as pl
 
 from wayside.errors import WaysideError
 from wayside.hot import rules
-from wayside.hot.columns import folded, from_cells, literals, search_text, storage, to_cells
+from wayside.hot.columns import folded, from_cells, literals, search_text, search_texts, storage, to_cells
 from wayside.hot.rules import DELETED, OFFSET
 from wayside.specs import TableSpec
 
@@ -66,7 +66,7 @@ class SqlTable:
         """Store the newest row per key, where it is not older than what is there."""
         rows = rules.newest(self.spec, rows)
         if self.spec.search:
-            rows = rows.with_columns(search_text(self.spec.search).alias(SEARCH))
+            rows = rows.with_columns(search_texts(rows, self.spec.search).alias(SEARCH))
         width, together = len(self._columns), min(TOGETHER, MOST_CELLS // len(self._columns))
         cells: list[Any] = [None] * (rows.height * width)
         for place, column in enumerate(rows):

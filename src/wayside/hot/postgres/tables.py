@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from wayside.hot import rules
-from wayside.hot.columns import folded, search_text
+from wayside.hot.columns import folded, search_text, search_texts
 from wayside.hot.postgres import columns, copying
 from wayside.hot.postgres.columns import listed, quoted
 from wayside.hot.rules import DELETED, OFFSET
@@ -59,7 +59,7 @@ class PgTable:
     def upsert(self, cursor: psycopg.Cursor[Any], rows: pl.DataFrame) -> None:
         """Store the newest row per key (as `rules.newest` gives them), where it is not older than what is there."""
         if self.spec.search:
-            rows = rows.with_columns(search_text(self.spec.search).alias(SEARCH))
+            rows = rows.with_columns(search_texts(rows, self.spec.search).alias(SEARCH))
         floats = [name for name, dtype in rows.schema.items() if dtype.is_float()]
         rows = rows.with_columns(pl.col(floats).fill_nan(None))  # as in the other stores: no number is null
         if rows.is_empty():
