@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { boxAt, covered, order, SIDES } from '../src/lib/map/beside';
+import { luminance, seenOn } from '../src/lib/map/geometry';
 import { project } from '../src/lib/map/mercator';
 import { Path } from '../src/lib/map/path';
 
@@ -35,4 +36,17 @@ test('every side has its box beside the dot', () => {
     expect(right - left).toBe(40);
     expect(left > 5 || right < -5 || top > 5 || bottom < -5).toBe(true);
   }
+});
+
+test('a dark line is lightened on dark ground until it is seen, and its own on light ground', () => {
+  const ground = '#1a1d1f';
+  for (const colour of ['#7e22ce', '#1d4ed8', '#000000', '#0f766e']) {
+    const seen = seenOn(ground, colour);
+    expect((luminance(seen) + 0.05) / (luminance(ground) + 0.05)).toBeGreaterThanOrEqual(3);
+    expect(seenOn('#f2efe8', colour)).toBe(colour);
+  }
+  expect(seenOn('rgb(26, 29, 31)', '#1d4ed8')).toBe(seenOn(ground, '#1d4ed8'));
+  expect(seenOn('rgb(241, 239, 232)', '#1d4ed8')).toBe('#1d4ed8');
+  expect(seenOn(ground, '#ffd200')).toBe('#ffd200');
+  expect(seenOn(ground, 'red')).toBe('red');
 });

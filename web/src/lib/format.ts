@@ -95,6 +95,7 @@ export function count(value: number | null | undefined): string {
 /** A rate per second with about three digits. */
 export function rate(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
+  if (value > 0 && value < 0.05) return '<0.1';
   return value !== 0 && value < 10 ? number(value, 1) : count(value);
 }
 

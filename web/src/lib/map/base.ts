@@ -1,7 +1,7 @@
 /** What stands still, drawn again only when the view changes: lines, places and their names. */
 
 import { boxAt, order, SIDES } from './beside';
-import type { Geometry, Place } from './geometry';
+import { type Geometry, type Place, seenOn } from './geometry';
 import { type Point, scaleOf, type Size, toScreen, type View } from './mercator';
 import type { Palette } from './palette';
 import type { Path } from './path';
@@ -74,7 +74,7 @@ export class Base {
     for (const [path, shape] of [...this.#shapes].sort(([a], [b]) => order(a) - order(b))) {
       const front = path.line === still.line;
       ctx.globalAlpha = wanted(path) ? 1 : 0.16;
-      ctx.strokeStyle = geometry.lines.get(path.line)?.colour || palette.soft;
+      ctx.strokeStyle = colourOf(geometry, path.line, palette) || palette.soft;
       ctx.lineWidth = (front ? wide + 1.5 : wide) / scale;
       ctx.stroke(shape);
     }
@@ -137,6 +137,11 @@ export class Base {
   }
 }
 
+function colourOf(geometry: Geometry, line: string, palette: Palette): string {
+  const colour = geometry.lines.get(line)?.colour;
+  return colour ? seenOn(palette.land, colour) : '';
+}
+
 /** From which zoom on places of rank 1, 2 and 3 are dots; their names come one step later. */
 function fromZoom({ rank }: Place): number {
   return 7 + 2 * Math.max(1, Math.min(3, rank));
@@ -164,7 +169,7 @@ function drawPlaces(ctx: CanvasRenderingContext2D, still: Still, seen: Seen[]): 
     ctx.fill();
     ctx.lineWidth = chosen ? 2.5 : 1.5;
     // A place of several lines belongs to none of them.
-    const own = place.lines.length === 1 ? geometry.lines.get(first ?? '')?.colour : '';
+    const own = place.lines.length === 1 ? colourOf(geometry, first ?? '', palette) : '';
     ctx.strokeStyle = chosen ? palette.accent : own || palette.ink;
     ctx.stroke();
   }
