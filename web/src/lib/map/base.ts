@@ -139,8 +139,15 @@ export class Base {
 
 function colourOf(geometry: Geometry, line: string, palette: Palette): string {
   const colour = geometry.lines.get(line)?.colour;
-  return colour ? seenOn(palette.land, colour) : '';
+  if (!colour) return '';
+  const key = `${palette.land} ${colour}`;
+  let found = drawn.get(key);
+  if (!found) drawn.set(key, (found = seenOn(palette.land, colour)));
+  return found;
 }
+
+/** Colours as they are drawn: a frame has no time to mix them. */
+const drawn = new Map<string, string>();
 
 /** From which zoom on places of rank 1, 2 and 3 are dots; their names come one step later. */
 function fromZoom({ rank }: Place): number {
