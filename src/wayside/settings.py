@@ -137,6 +137,11 @@ class Settings(BaseSettings):
     map_tiles: str = Field(
         "", description="PMTiles below the maps, drawn quietly when there is no style: an address or a file."
     )
+    map_origins: Names = Field(
+        (),
+        description="Further servers that the style takes tiles, glyphs or sprites from, like "
+        "`https://tiles.example.org`, separated by commas; the page may speak to these too.",
+    )
     simulate: bool = Field(False, description="Start the simulators that the domains declare.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level to log.")
     log_format: Literal["auto", "console", "json"] = Field(

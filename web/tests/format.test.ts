@@ -23,7 +23,7 @@ describe('numbers', () => {
 
   test('count and rate stay short', () => {
     expect([count(0), count(999), count(1204), count(99_999), count(1_234_567), count(34_000_000)]).toEqual(['0', '999', '1,204', '99,999', '1.23 M', '34.0 M']);
-    expect([rate(0), rate(0.25), rate(17.2), rate(null)]).toEqual(['0', '0.3', '17', '–']);
+    expect([rate(0), rate(0.02), rate(0.25), rate(17.2), rate(null)]).toEqual(['0', '<0.1', '0.3', '17', '–']);
     expect([bytes(512), bytes(2048), bytes(5.5 * 1024 ** 3)]).toEqual(['512 B', '2.0 KiB', '5.5 GiB']);
     expect([plural(1, 'message was', 'messages were'), plural(41, 'message was', 'messages were')]).toEqual(['1 message was', '41 messages were']);
   });

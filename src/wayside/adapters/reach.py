@@ -38,6 +38,7 @@ NEVER = tuple(
     )
 )
 PUBLIC_6 = ipaddress.IPv6Network("2000::/3")
+NAME_IT = "A source may be led into such a range where its declaration names it, like networks=['10.1.0.0/16']."
 TRANSLATED = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::ffff:0:0:0/96"))
 """Networks whose last four bytes are the IPv4 address that is reached."""
 
@@ -104,7 +105,7 @@ class Reach:
             if seen == "never":
                 return found, f"{host} is {address}, which no source has."
             if seen == "private" and not configured:
-                return found, f"{host} is {address}, which is no address of the internet."
+                return found, f"{host} is {address}, which is no address of the internet. {NAME_IT}"
             if seen == "private" and host in self._public:
                 return found, f"{host} was an address of the internet, and is {address} now."
         if configured and found and set(scopes.values()) == {"public"}:

@@ -163,8 +163,13 @@ def services_of(service: Service, limits: Limits) -> Services:
         admin_token=service.settings.admin_token.get_secret_value() or service.folder.token(),
         guarded=bool(service.settings.admin_token.get_secret_value()),
         hot_keep=service.settings.hot_keep,
-        background=Background.of(service.settings.map_style, service.settings.map_tiles),
+        background=background_of(service.settings),
     )
+
+
+def background_of(settings: Settings) -> Background:
+    """What lies below the maps. Raises ConfigError."""
+    return Background.of(settings.map_style, settings.map_tiles, settings.map_origins)
 
 
 def limits_of(settings: Settings) -> Limits:

@@ -10,7 +10,7 @@ from wayside.server.compat import RefusalError
 from wayside.server.registry import rules
 from wayside.server.registry.store import SchemaStore
 from wayside.wire.nodes import AvroError
-from wayside.wire.registry import RegistryClient
+from wayside.wire.registry import Absent, RegistryClient
 
 
 class OwnSchemas:
@@ -19,6 +19,7 @@ class OwnSchemas:
     def __init__(self, broker: Broker, clock: Clock) -> None:
         self._store = SchemaStore(broker, clock)
         self._texts: dict[int, str] = {}
+        self._absent = Absent(clock)
 
     def register(self, subject: str, text: str) -> int:
         """See `Schemas.register`."""
@@ -35,13 +36,16 @@ class OwnSchemas:
     def schema(self, schema_id: int) -> str:
         """See `Schemas.schema`."""
         if schema_id not in self._texts:
-            text = self._store.read(lambda state: state.texts.get(schema_id))
-            if text is None:
-                raise AvroError(f"Schema {schema_id} not found.")
-            self._texts[schema_id] = text
+            self._texts[schema_id] = self._absent.ask(schema_id, lambda: self._text(schema_id))
         return self._texts[schema_id]
+
+    def _text(self, schema_id: int) -> str:
+        text = self._store.read(lambda state: state.texts.get(schema_id))
+        if text is None:
+            raise AvroError(f"Schema {schema_id} not found.")
+        return text
 
 
 def schemas_of(url: str, broker: Broker, clock: Clock) -> Schemas:
     """The registry at `url`, or our own."""
-    return RegistryClient(url) if url else OwnSchemas(broker, clock)
+    return RegistryClient(url, clock=clock) if url else OwnSchemas(broker, clock)

@@ -1,14 +1,16 @@
 """What lies below the maps, where somebody has configured it: a MapLibre style, or tiles in a PMTiles file.
 
 Without it maps draw on plain ground and the page speaks to nobody but us. A file of this machine is served by us, in
-ranges; for an address elsewhere the page's policy is opened to that origin and to no other.
+ranges; for an address elsewhere the page's policy is opened to that origin, to those that the operator names beside it,
+and to no other.
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,10 +39,17 @@ class Background:
     origins: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, style: str, tiles: str) -> Background:
-        """From the settings: each an address, a file of this machine, or empty. Raises ConfigError."""
+    def of(cls, style: str, tiles: str, origins: Sequence[str] = ()) -> Background:
+        """From the settings: each an address, a file of this machine, or empty; `origins` are further ones that the
+        style needs. Raises ConfigError.
+        """
+        if origins and not style and not tiles:
+            next = "Set map_style or map_tiles, or leave map_origins out."
+            raise ConfigError(
+                "Nothing lies below the maps that would need map_origins.", where="map_origins", next=next
+            )
         files: list[tuple[str, Path]] = []
-        found: set[str] = set()
+        found = {further(one) for one in origins}
         shown: dict[str, str] = {}
         for name, value, address in (("map_style", style, STYLE), ("map_tiles", tiles, TILES)):
             if ELSEWHERE.fullmatch(value):
@@ -56,9 +65,11 @@ class Background:
                 check_tiles(path)
         return cls(shown.get("map_style", ""), shown.get("map_tiles", ""), tuple(files), tuple(sorted(found)))
 
-    def told(self) -> dict[str, str] | None:
+    def told(self) -> dict[str, str | list[str]] | None:
         """What the page is told; null without a background."""
-        return {"style": self.style, "tiles": self.tiles} if self.style or self.tiles else None
+        if not self.style and not self.tiles:
+            return None
+        return {"style": self.style, "tiles": self.tiles, "origins": list(self.origins)}
 
     def policy(self, plain: str) -> str:
         """The page's policy: the plain one, opened as far as the background needs it."""
@@ -110,7 +121,10 @@ def check_tiles(path: Path) -> None:
 
 
 def origin(address: str, where: str) -> str:
-    """`https://host:port`. Raises ConfigError for an address that has none, or that carries more than one may show."""
+    """`https://host:port`, as a browser writes it.
+
+    Raises ConfigError for an address that has none, or that carries more than one may show.
+    """
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port
@@ -120,7 +134,37 @@ def origin(address: str, where: str) -> str:
         next = "Write it like https://tiles.example.org/style.json; a key goes into its query."
         raise ConfigError("The address of the map's background has no host.", where=where, next=next)
     name = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{name}{f':{port}' if port else ''}"
+    usual = port in (None, 443 if parts.scheme == "https" else 80)
+    return f"{parts.scheme}://{name}" + ("" if usual else f":{port}")
+
+
+def further(text: str) -> str:
+    """An origin that an operator names: a scheme and a host, with a port or without. Raises ConfigError.
+
+    Others can read and change what travels over http, so that is for servers of this machine only.
+    """
+    where = f"map_origins: {text[:200]}"
+    found = origin(text, where) if ELSEWHERE.fullmatch(text) else ""
+    if not found or text.rstrip("/").lower().removesuffix(":443" if found.startswith("https") else ":80") != found:
+        raise ConfigError(
+            "This is no origin of the map's background.",
+            where=where,
+            why="An origin is a scheme and a host, and a port where it is not the usual one: no path, no pattern.",
+            next="Write it like https://tiles.example.org, and each server by itself.",
+        )
+    if found.startswith("http:") and not is_loopback(urlsplit(found).hostname or ""):
+        why = "What comes over http can be read and changed by others on its way."
+        next = "Write https:// if the server has it; http:// is for servers of this machine."
+        raise ConfigError("The map's background cannot come over http.", where=where, why=why, next=next)
+    return found
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def origins_in(path: Path) -> Iterator[str]:

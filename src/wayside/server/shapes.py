@@ -27,10 +27,14 @@ class TroubleShape(BaseModel):
 
 
 class BackgroundShape(BaseModel):
-    """What lies below the maps: addresses of a MapLibre style and of PMTiles, each may be empty."""
+    """What lies below the maps: addresses of a MapLibre style and of PMTiles, each may be empty.
+
+    `origins` are the other servers that the page may speak to for them.
+    """
 
     style: str
     tiles: str
+    origins: list[str]
 
 
 class StatusShape(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -128,11 +128,13 @@ class Transit:
         notices: str = "",
         every: float = 15.0,
         headers: Mapping[str, str] | None = None,
+        networks: Sequence[str] = (),
     ) -> list[Feed]:
         """Feeds of GTFS-Realtime, polled every so many seconds: `<network>_positions`, `_predictions` and `_notices`.
 
         Addresses that end in `.json` are read as MBTA's JSON, all others as protobuf, which needs the
-        extra `transit`. A header may name a secret as `${env:NAME}`.
+        extra `transit`. A header may name a secret as `${env:NAME}`. `networks` are address ranges (CIDR) into which
+        the servers may lead on, beside the internet.
         """
         kinds = (
             (self.positions, "positions", positions, realtime.positions, ("network", "vehicle_id")),
@@ -144,7 +146,7 @@ class Transit:
             if url:
                 document = realtime.enhanced if url.split("?")[0].endswith(".json") else realtime.protobuf
                 read = by_start(realtime.reader(network, rows, document), partial(self.networks.timetable, network))
-                source = Polling(url, read, every, identity, fresh=STALE, headers=headers or {})
+                source = Polling(url, read, every, identity, fresh=STALE, headers=headers or {}, networks=networks)
                 found.append(topic.feed(f"{self.prefix}{network}_{what}", source, stale=self.patience(topic)))
         return found
 
@@ -156,12 +158,13 @@ class Transit:
         predictions: str = "",
         alerts: str = "",
         headers: Mapping[str, str] | None = None,
+        networks: Sequence[str] = (),
         **objects: str,
     ) -> list[Feed]:
         """Feeds of MBTA's V3 API as it streams: `<network>_vehicle_events`, `_prediction_events`, `_alert_events`.
 
         `objects` are the addresses of `trips`, `stops`, `schedules`, `routes` and `shapes`: `<network>_trip_events` and
-        so on, with a table of each kind.
+        so on, with a table of each kind. `headers` and `networks` as for `poll`.
 
         listen("mbta", vehicles="https://api-v3.mbta.com/vehicles?filter[route]=Red",
                headers={"x-api-key": "${env:MBTA_KEY}"})
@@ -175,12 +178,13 @@ class Transit:
         for topic, what, url, flatten, name in kinds:
             if url:
                 decode = jsonapi.decoder(network, flatten, name)
-                source = EventStream(url, decode, ("network", name), headers=headers or {})
+                source = EventStream(url, decode, ("network", name), headers=headers or {}, networks=networks)
                 found.append(topic.feed(f"{self.prefix}{network}_{what}_events", source, stale=self.patience(topic)))
         for kinds_name, url in objects.items():
             kind, chosen = self.objects.named(kinds_name)
             decode = jsonapi.decoder(network, chosen.flatten, f"{kind}_id")
-            source = EventStream(url, decode, ("network", f"{kind}_id"), headers=headers or {}, largest=LARGEST)
+            identity = ("network", f"{kind}_id")
+            source = EventStream(url, decode, identity, headers=headers or {}, largest=LARGEST, networks=networks)
             found.append(self.objects.topic(kind).feed(f"{self.prefix}{network}_{kind}_events", source, stale=None))
         return found
 
@@ -188,14 +192,16 @@ class Transit:
         """How long a feed of a topic may say nothing: notices come when there is something to tell."""
         return None if topic is self.notices else SILENT_AFTER
 
-    def irish(self, network: str, url: str, *, every: float = 60.0, stations: Path | None = None) -> Feed:
+    def irish(
+        self, network: str, url: str, *, every: float = 60, stations: Path | None = None, networks: Sequence[str] = ()
+    ) -> Feed:
         """A feed of Irish Rail's current positions in XML: `<network>_trains`.
 
         `stations` is a file with the railway's own list of stations, so that stops have their codes, and junctions and
-        signals are none; without it every place that is named counts by its name.
+        signals are none; without it every place that is named counts by its name. `networks` as for `poll`.
         """
         read = Reader(network, stations=Stations.read(stations) if stations is not None else None)
-        source = Polling(url, read, every, ("network", "vehicle_id"))
+        source = Polling(url, read, every, ("network", "vehicle_id"), networks=networks)
         return self.positions.feed(f"{self.prefix}{network}_trains", source)
 
     def domain(self) -> Domain:

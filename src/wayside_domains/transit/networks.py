@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from wayside.adapters.reach import networks as ranges
 from wayside.errors import DeclarationError
 from wayside_domains.transit.packing import pack, unpack
 from wayside_domains.transit.timetable import Timetable
@@ -21,7 +22,8 @@ class Network:
 
     `timetable` is a GTFS zip or folder, the address of a zip, or a function that makes the timetable; null for feeds
     without one. A file or an address is looked at `every` so often, and what has changed is used from then on.
-    `headers` of the request may refer to secrets as `${env:NAME}`.
+    `headers` of the request may refer to secrets as `${env:NAME}`; `networks` are address ranges (CIDR) into which the
+    server may lead on, beside the internet.
     """
 
     name: str
@@ -29,6 +31,7 @@ class Network:
     timetable: Path | str | Reader | None = None
     every: str = "6h"
     headers: Mapping[str, str] = field(default_factory=dict)
+    networks: Sequence[str] = ()
     shared: Path | None = field(default=None, repr=False)
     """A folder for what other processes are to read: the timetable in use. Given by the chore that swaps it."""
     serial: int = field(default=0, repr=False)
@@ -38,6 +41,7 @@ class Network:
     _packed: tuple[int, Path] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        ranges(self.networks, where=f"network {self.name!r}")
         if isinstance(self.timetable, str) and not self.timetable.startswith(("http://", "https://")):
             raise DeclarationError(
                 f"{self.timetable[:80]!r} is no web address.",

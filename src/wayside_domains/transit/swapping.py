@@ -56,8 +56,13 @@ class Swap:
         network = self._network
         assert isinstance(network.timetable, str)
         mirror = Mirror(
-            network.timetable, folder, f"{network.name}.zip", headers=network.headers, clock=self._clock
-        )  # fmt: skip
+            network.timetable,
+            folder,
+            f"{network.name}.zip",
+            headers=network.headers,
+            networks=network.networks,
+            clock=self._clock,
+        )
         if network.read() is None and mirror.copy.is_file():
             network.use(self._read(mirror.copy))
         return mirror.refresh(self._read)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,7 @@ def test_nothing_configured_changes_nothing() -> None:
 
 def test_a_file_of_tiles_is_served_in_ranges(archive: Path) -> None:
     with Site(background=Background.of("", str(archive))) as site:
-        assert site.client.get("/v1/status").json()["background"] == {"style": "", "tiles": TILES}
+        assert site.client.get("/v1/status").json()["background"] == {"style": "", "tiles": TILES, "origins": []}
         head = site.client.get(TILES, headers={"Range": "bytes=0-7"})
         assert (head.status_code, head.content) == (206, b"PMTiles\x03")
         assert head.headers["content-range"] == f"bytes 0-7/{archive.stat().st_size}"
@@ -51,7 +52,9 @@ def test_a_file_of_tiles_is_served_in_ranges(archive: Path) -> None:
 
 def test_an_address_elsewhere_opens_the_policy_to_its_origin_only() -> None:
     made = Background.of("https://Tiles.Example.org:8443/styles/quiet.json?key=k", "")
-    assert made.told() == {"style": "https://Tiles.Example.org:8443/styles/quiet.json?key=k", "tiles": ""}
+    own = "https://tiles.example.org:8443"
+    style = "https://Tiles.Example.org:8443/styles/quiet.json?key=k"
+    assert made.told() == {"style": style, "tiles": "", "origins": [own]}
     policy = made.policy(POLICY)
     assert rule(policy, "connect-src") == ["'self'", "https://tiles.example.org:8443"]
     assert rule(policy, "img-src") == ["'self'", "data:", "blob:", "https://tiles.example.org:8443"]
@@ -71,11 +74,63 @@ def test_a_style_of_a_file_opens_it_to_what_it_refers_to(tmp_path: Path, archive
     style = tmp_path / "style.json"
     style.write_text(json.dumps({"version": 8, "sources": sources, "glyphs": glyphs, "layers": []}))
     made = Background.of(str(style), str(archive))
-    assert made.told() == {"style": STYLE, "tiles": TILES}
+    assert made.told() == {"style": STYLE, "tiles": TILES, "origins": list(made.origins)}
     assert made.origins == ("http://[::1]:8080", "https://a.example", "https://b.example")
     with Site(background=made) as site:
         assert site.client.get(STYLE).json()["glyphs"] == glyphs
         assert site.client.get(STYLE).headers["content-type"] == "application/json"
+
+
+def test_further_origins_are_opened_exactly_and_nowhere_else() -> None:
+    further = (
+        "https://Tiles.example:443/",
+        "https://glyphs.example:8443",
+        "http://localhost:9000",
+        "http://[::1]:9001",
+    )
+    made = Background.of("https://styles.example/quiet.json", "", further)
+    opened = ["http://[::1]:9001", "http://localhost:9000", "https://glyphs.example:8443"]
+    opened += ["https://styles.example", "https://tiles.example"]
+    policy = made.policy(POLICY)
+    assert rule(policy, "connect-src") == ["'self'", *opened]
+    assert rule(policy, "img-src") == ["'self'", "data:", "blob:", *opened]
+    assert len(re.findall("example|localhost|::1", policy)) == 2 * len(opened)
+    with Site(background=made) as site:
+        assert site.client.get("/v1/status").json()["background"]["origins"] == opened
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("https://tiles.example/path", "no origin"),
+        ("https://tiles.example?key=k", "no origin"),
+        ("https://tiles.example#x", "no origin"),
+        ("tiles.example", "no origin"),
+        ("https:", "no origin"),
+        ("https:// x", "no origin"),
+        ("'unsafe-inline'", "no origin"),
+        ("data:", "no origin"),
+        ("wss://tiles.example", "no origin"),
+        ("https://*.example", "no host"),
+        ("https://*", "no host"),
+        ("https://a.example;script-src", "no host"),
+        ("https://user:word@a.example", "no host"),
+        ("https://a.example:99999", "no host"),
+        ("http://tiles.example", "cannot come over http"),
+        ("http://192.168.1.5:8080", "cannot come over http"),
+        ("http://localhost.example", "cannot come over http"),
+    ],
+)
+def test_what_is_no_origin_is_refused_in_full_sentences(text: str, word: str) -> None:
+    with pytest.raises(ConfigError, match=word) as caught:
+        Background.of("https://styles.example/quiet.json", "", [text])
+    assert caught.value.where == f"map_origins: {text}"
+    assert caught.value.next
+
+
+def test_origins_without_a_background_are_refused() -> None:
+    with pytest.raises(ConfigError, match="Nothing lies below the maps"):
+        Background.of("", "", ["https://tiles.example"])
 
 
 @pytest.mark.parametrize(

@@ -74,11 +74,14 @@ export function sharedDecimals(values: Iterable<number>): number {
     largest = Math.max(largest, Math.abs(value));
     if (written < 3) written = Math.max(written, decimalsOf(value, 3));
   }
-  let worth = 3;
-  if (largest >= 10_000) worth = 0;
-  else if (largest >= 10) worth = 1;
-  else if (largest >= 1) worth = 2;
-  return Math.min(written, worth);
+  return Math.min(written, worthOf(largest));
+}
+
+/** How many decimals are worth writing where the largest number is so large. */
+export function worthOf(largest: number): number {
+  if (largest >= 10_000) return 0;
+  if (largest >= 10) return 1;
+  return largest >= 1 ? 2 : 3;
 }
 
 /** `1,204`, `52.1 k`, `3.4 M`: a count that fits its place. */
@@ -92,6 +95,7 @@ export function count(value: number | null | undefined): string {
 /** A rate per second with about three digits. */
 export function rate(value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '–';
+  if (value > 0 && value < 0.05) return '<0.1';
   return value !== 0 && value < 10 ? number(value, 1) : count(value);
 }
 

@@ -30,6 +30,7 @@ export interface Trouble {
 export interface Background {
   style: string;
   tiles: string;
+  origins: string[];
 }
 
 export interface Status {

@@ -6,6 +6,7 @@ import { PMTiles, Protocol } from 'pmtiles';
 import type { Background } from '../types';
 import { quietStyle, type Tiles } from './ground';
 import { unproject, type View } from './mercator';
+import { refusal, refused, type Referring } from './origins';
 import type { Palette } from './palette';
 
 interface Policies {
@@ -33,37 +34,44 @@ function prepare(): void {
   addProtocol('pmtiles', protocol.tile);
 }
 
+export const NOTHING = 'The background cannot be shown here.';
+
 /** The background as it is shown: our canvases lie on it, and it follows their view. */
 export class Below {
   #ground: Ground;
+  #styled = false;
+  readonly #tiles: Tiles | null;
 
   private constructor(
     host: HTMLElement,
-    style: StyleSpecification | string,
-    readonly tiles: Tiles | null,
+    shown: { style: StyleSpecification | string; tiles: Tiles | null },
     view: View,
+    private readonly allowed: readonly string[],
     said: (credits: string) => void,
   ) {
+    this.#tiles = shown.tiles;
     this.#ground = new Ground({
-      container: host, style, ...placed(view), interactive: false, attributionControl: false, fadeDuration: 0,
+      container: host, style: shown.style, ...placed(view), interactive: false, attributionControl: false, fadeDuration: 0,
       pitchWithRotate: false, dragRotate: false, maxPitch: 0, canvasContextAttributes: { antialias: true },
     });
-    this.#ground.on('sourcedata', () => said(this.#credits()));
-    // What a style refers to and is not there leaves a hole in the ground and nothing else.
-    this.#ground.on('error', () => undefined);
+    const tell = () => said([this.#refused(), this.#credits()].filter(Boolean).join(' '));
+    this.#ground.on('sourcedata', tell);
+    this.#ground.on('styledata', () => ((this.#styled = true), tell()));
+    // What a style refers to and is not there leaves a hole in the ground; without the style there is nothing.
+    this.#ground.on('error', () => (this.#styled ? tell() : said(NOTHING)));
   }
 
   /** Throws where the tiles cannot be read, or where the browser has no WebGL. */
   static async begin(host: HTMLElement, what: Background, palette: Palette, view: View, said: (credits: string) => void): Promise<Below> {
     prepare();
-    if (what.style) return new Below(host, new URL(what.style, location.href).href, null, view, said);
+    if (what.style) return new Below(host, { style: new URL(what.style, location.href).href, tiles: null }, view, what.origins, said);
     const address = new URL(what.tiles, location.href).href;
     const archive = new PMTiles(address);
     protocol.add(archive);
     const [header, metadata] = await Promise.all([archive.getHeader(), archive.getMetadata()]);
     const layers = (metadata as { vector_layers?: { id: string }[] } | null)?.vector_layers ?? [];
     const tiles: Tiles = { address, vector: header.tileType === 1 || header.tileType === 6, layers: layers.map(({ id }) => id) };
-    return new Below(host, quietStyle(tiles, palette), tiles, view, said);
+    return new Below(host, { style: quietStyle(tiles, palette), tiles }, view, what.origins, said);
   }
 
   /** Shows a view at once, in the same frame as what lies above it. */
@@ -74,11 +82,20 @@ export class Below {
 
   /** Takes on the colours of another theme, where the style is ours. */
   wear(palette: Palette): void {
-    if (this.tiles) this.#ground.setStyle(quietStyle(this.tiles, palette));
+    if (this.#tiles) this.#ground.setStyle(quietStyle(this.#tiles, palette));
   }
 
   end(): void {
     this.#ground.remove();
+  }
+
+  /** Whom the style needs and the page may not speak to: what it names, and what its sources have named since. */
+  #refused(): string {
+    if (!this.#styled) return '';
+    const style = this.#ground.getStyle();
+    const found = Object.keys(style.sources).map((name) => [`${name} as loaded`, { tiles: (this.#ground.getSource(name) as { tiles?: unknown } | undefined)?.tiles }]);
+    const sources = { ...style.sources, ...Object.fromEntries(found) } as Referring['sources'];
+    return refusal(refused({ sources, glyphs: style.glyphs, sprite: style.sprite }, this.allowed, location.href));
   }
 
   /** Who is to be named for the tiles, in plain text: what a source says may hold markup. */

@@ -1,6 +1,7 @@
 /** What stands still, drawn again only when the view changes: lines, places and their names. */
 
-import type { Geometry, Place } from './geometry';
+import { boxAt, order, SIDES } from './beside';
+import { type Geometry, type Place, seenOn } from './geometry';
 import { type Point, scaleOf, type Size, toScreen, type View } from './mercator';
 import type { Palette } from './palette';
 import type { Path } from './path';
@@ -29,6 +30,8 @@ export class Base {
   #origin: Point = { x: 0, y: 0 };
   #of: Geometry | null = null;
   #widths = new Map<string, number>();
+  /** On which sides names are tried, as long as the scale stays about the same: they do not hop while the map moves. */
+  #sides = { scale: NaN, of: new Map<string, number[]>() };
 
   draw(ctx: CanvasRenderingContext2D, still: Still): void {
     const { size, ratio, palette, geometry } = still;
@@ -49,6 +52,7 @@ export class Base {
   #build(geometry: Geometry): void {
     this.#of = geometry;
     this.#shapes.clear();
+    this.#sides = { scale: NaN, of: new Map() };
     const { box } = geometry;
     this.#origin = box ? { x: (box.left + box.right) / 2, y: (box.top + box.bottom) / 2 } : { x: 0.5, y: 0.5 };
     for (const path of geometry.paths.values()) {
@@ -70,7 +74,7 @@ export class Base {
     for (const [path, shape] of [...this.#shapes].sort(([a], [b]) => order(a) - order(b))) {
       const front = path.line === still.line;
       ctx.globalAlpha = wanted(path) ? 1 : 0.16;
-      ctx.strokeStyle = geometry.lines.get(path.line)?.colour || palette.soft;
+      ctx.strokeStyle = colourOf(geometry, path.line, palette) || palette.soft;
       ctx.lineWidth = (front ? wide + 1.5 : wide) / scale;
       ctx.stroke(shape);
     }
@@ -105,7 +109,7 @@ export class Base {
       // Both platforms of a place say its name once.
       if (named.some((other) => other.name === name && Math.hypot(other.at.x - one.at.x, other.at.y - one.at.y) < 60)) continue;
       const width = this.#width(ctx, name);
-      const spot = SIDES.map(([x, y]) => [one.at.x + (x < 0 ? -width - 12 : x * 12 - (x === 0 ? width / 2 : 0)), one.at.y + y] as const)
+      const spot = this.#order(still, one.place, width).map((side) => [one.at.x + boxAt(side, width).left, one.at.y + (SIDES[side]?.[1] ?? 0)] as const)
         .find(([x, y]) => x > 2 && x + width < still.size.width - 4 && !taken.some(([left, top, right, bottom]) => x < right + 6 && x + width > left - 6 && y + 8 > top && y - 8 < bottom));
       if (!spot) continue;
       const [x, y] = spot;
@@ -118,6 +122,14 @@ export class Base {
     }
   }
 
+  #order({ geometry, view }: Still, place: Place, width: number): number[] {
+    const scale = Math.round(view.zoom * 2);
+    if (scale !== this.#sides.scale) this.#sides = { scale, of: new Map() };
+    let found = this.#sides.of.get(place.id);
+    if (!found) this.#sides.of.set(place.id, (found = order(near(geometry, place), place, width, scaleOf(view.zoom))));
+    return found;
+  }
+
   #width(ctx: CanvasRenderingContext2D, name: string): number {
     let width = this.#widths.get(name);
     if (width === undefined) this.#widths.set(name, (width = ctx.measureText(name).width));
@@ -125,13 +137,27 @@ export class Base {
   }
 }
 
+function colourOf(geometry: Geometry, line: string, palette: Palette): string {
+  const colour = geometry.lines.get(line)?.colour;
+  if (!colour) return '';
+  const key = `${palette.land} ${colour}`;
+  let found = drawn.get(key);
+  if (!found) drawn.set(key, (found = seenOn(palette.land, colour)));
+  return found;
+}
+
+/** Colours as they are drawn: a frame has no time to mix them. */
+const drawn = new Map<string, string>();
+
 /** From which zoom on places of rank 1, 2 and 3 are dots; their names come one step later. */
 function fromZoom({ rank }: Place): number {
   return 7 + 2 * Math.max(1, Math.min(3, rank));
 }
 
-/** Where a name may stand beside its dot. */
-const SIDES = [[1, 0], [-1, 0], [0, -14], [0, 15]] as const;
+/** The ways of the lines that call at a place: others pass by too seldom to be looked through for every name. */
+function* near(geometry: Geometry, place: Place): Generator<Path> {
+  for (const path of geometry.paths.values()) if (place.lines.includes(path.line)) yield path;
+}
 
 interface Seen {
   place: Place;
@@ -150,7 +176,7 @@ function drawPlaces(ctx: CanvasRenderingContext2D, still: Still, seen: Seen[]): 
     ctx.fill();
     ctx.lineWidth = chosen ? 2.5 : 1.5;
     // A place of several lines belongs to none of them.
-    const own = place.lines.length === 1 ? geometry.lines.get(first ?? '')?.colour : '';
+    const own = place.lines.length === 1 ? colourOf(geometry, first ?? '', palette) : '';
     ctx.strokeStyle = chosen ? palette.accent : own || palette.ink;
     ctx.stroke();
   }

@@ -126,6 +126,28 @@ export function readable(colour: string, ink: string): string {
   return ratio >= 4.5 ? ink : inkOn(colour);
 }
 
+const HEX = /^#[0-9a-f]{6}$/i;
+/** What WCAG asks of marks that are to be told from their ground. */
+const TOLD = 3;
+
+/** `rgb(1, 2, 3)`, as a browser tells a colour, as `#010203`; anything else as it is. */
+function hex(colour: string): string {
+  const parts = /^rgb\((\d+), (\d+), (\d+)\)$/.exec(colour);
+  return parts ? `#${parts.slice(1).map((part) => Number(part).toString(16).padStart(2, '0')).join('')}` : colour;
+}
+
+/** A line's colour on dark ground, with as much white in it as it needs to be seen there; on light ground its own. */
+export function seenOn(ground: string, colour: string): string {
+  const below = luminance(hex(ground));
+  if (!HEX.test(colour) || !(below < 0.18)) return colour;
+  const least = TOLD * (below + 0.05) - 0.05;
+  for (let white = 0; white < 1; white += 0.05) {
+    const mixed = `#${[1, 3, 5].map((at) => Math.round(parseInt(colour.slice(at, at + 2), 16) * (1 - white) + 255 * white).toString(16).padStart(2, '0')).join('')}`;
+    if (luminance(mixed) >= least) return mixed;
+  }
+  return '#ffffff';
+}
+
 function* points(paths: Map<string, Path>, places: Map<string, Place>): Generator<Point> {
   for (const path of paths.values()) {
     for (let index = 0; index < path.x.length; index += 1) yield { x: path.x[index] ?? 0, y: path.y[index] ?? 0 };
