@@ -217,7 +217,7 @@ class Transit:
             geometries=self.geometries(),
             maps=[map_of(self.name, self.title, self.vehicles.name, self.prefix)],
             endpoints=[
-                board_of(self.networks, told, self.name),
+                board_of(self.networks, told, self.name, self.zone),
                 *endpoints_of(self.networks, told, self.name),
                 *headway_endpoints(self.networks, self.passages.times.name, self.vehicles.name, self.name),
                 *line_endpoints(self.networks, self.passages.numbers.name, self.name),

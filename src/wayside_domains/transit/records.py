@@ -171,6 +171,12 @@ class StopPrediction(Record, key=("network", "trip_id", "start_date", "call"), t
     departure_delay: float | None = field(unit="s")
     uncertainty: float | None = field(unit="s", ge=0)
     relationship: str | None = field(max_length=64, doc="of the call to the timetable", example="SKIPPED")
+    trip_relationship: str | None = field(max_length=64, doc="of the trip to the timetable", example="NEW")
+    headsign: str | None = field(max_length=256, doc="where the trip goes, when not as planned")
+    copy_of: str | None = field(max_length=256, doc="the trip of the timetable that this one runs like")
+    start_time: str | None = field(max_length=16, doc="when the trip starts, as a time of its service day")
+    planned_arrival: datetime | None = field(doc="of a trip that the timetable does not have")
+    planned_departure: datetime | None = field(doc="of a trip that the timetable does not have")
     removed: bool
 
 
