@@ -11,15 +11,12 @@ import polars as pl
 import pytest
 
 from tests.domains.transit import samples
-from tests.domains.transit.asking import Asking
+from tests.domains.transit.agency import KEPT, Agency, Update
 from wayside.adapters.entities import Entities
-from wayside.clock import ManualClock
-from wayside.runtime.trial import Trial
-from wayside_domains.transit import Network, Transit, jsonapi
+from wayside_domains.transit import jsonapi
 
 EIGHT = datetime(2026, 11, 26, 7, tzinfo=UTC)  # at eight in Berlin, r1 leaves A; B 8:02, C 8:04 to 8:05, D 8:07
 DAY = {"start_date": "20261126"}
-Update = dict[str, Any]
 
 
 def second(minutes: float) -> int:
@@ -46,62 +43,13 @@ def new(**more: Any) -> Update:
     return update(trip, call(1, "A", 2, 3), call(2, "C", 6, 7), call(3, "D", 9, 9), vehicle={"id": "v9"})
 
 
-class Agency:
-    """One whose feeds are read as its polling sources read them, over a trial with what follows from them."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self.clock = ManualClock(EIGHT)
-        own = Transit("own", "Own", Network("x", "X", folder), zone="Europe/Berlin")
-        base = "http://127.0.0.1:9"
-        feeds = own.poll("x", positions=f"{base}/p.json", predictions=f"{base}/u.json")
-        self.feeds = {feed.name: (feed, Entities(feed.source.identity, "timestamp")) for feed in feeds}  # type: ignore[attr-defined]  # they are polled
-        self.trial = Trial(own.domain(), clock=self.clock)
-        self.ask = Asking(self.trial)
-        (domain,) = self.trial.plan.domains
-        self.out = {one.path.rsplit("/", 1)[1]: one for one in domain.endpoints if one.path.startswith("/gtfs-rt/")}
-
-    def takes(self, name: str, body: bytes) -> None:
-        """A document of a feed."""
-        feed, entities = self.feeds[name]
-        source: Any = feed.source
-        lines = entities.apply(source.read(body), self.clock.now())
-        assert self.trial.push(name, lines).rejected == 0
-
-    def tells(self, *updates: Update, name: str = "x_predictions") -> None:
-        """A whole document a second later, of these trip updates and no others."""
-        self.clock.advance(1)
-        now = int(self.clock.now().timestamp())
-        kind = "trip_update" if name == "x_predictions" else "vehicle"
-        entities = [{"id": str(at), kind: {"timestamp": now, **one}} for at, one in enumerate(updates)]
-        header = {"gtfs_realtime_version": "2.0", "timestamp": now}
-        self.takes(name, json.dumps({"header": header, "entity": entities}).encode())
-
-    def vehicle(self, trip: Update, **more: Any) -> None:
-        place = {"latitude": 0.0, "longitude": 1.005}
-        self.tells({"trip": trip, "vehicle": {"id": "v9"}, "position": place, **more}, name="x_positions")
-
-    def board(self, stop: str) -> dict[str, dict[str, Any]]:
-        rows = self.ask("departures", network="x", stop=stop, ahead="60").body["departures"]
-        assert len({row["trip_id"] for row in rows}) == len(rows)
-        return {row["trip_id"]: row for row in rows}
-
-    def lines(self, stop: str) -> list[dict[str, Any]]:
-        return list(self.ask("calls", place=f"x/{stop}", ahead="60").body["rows"])
-
-    def body(self, name: str) -> bytes:
-        answer = self.out[name].handler(self.ask.queries, None, {})
-        assert isinstance(answer.body, bytes)
-        return answer.body
-
-    def updates(self) -> dict[str, Update]:
-        self.clock.advance(5)  # what was written is given to everybody for five seconds
-        entities = json.loads(self.body("trip_updates.json"))["entity"]
-        return {one["id"]: one["trip_update"] for one in entities}
+def made(folder: Path | None) -> Agency:
+    return Agency(folder, EIGHT, zone="Europe/Berlin")
 
 
 @pytest.fixture
 def agency(tmp_path: Path) -> Agency:
-    return Agency(samples.folder(tmp_path / "gtfs"))
+    return made(samples.folder(tmp_path / "gtfs"))
 
 
 @pytest.mark.parametrize("word", ["ADDED", "NEW", "UNSCHEDULED"])
@@ -240,7 +188,7 @@ def test_a_new_trip_that_readers_could_not_follow_is_not_told_on(agency: Agency,
 
 
 def test_a_network_without_a_timetable_has_boards_of_what_its_feed_expects() -> None:
-    agency = Agency(None)
+    agency = made(None)
     plain = new()["trip"]
     plain.pop("schedule_relationship")
     agency.tells(update(plain, *new()["stop_time_update"]), replacement())
@@ -261,16 +209,10 @@ def test_a_network_without_a_timetable_has_boards_of_what_its_feed_expects() -> 
     }  # fmt: skip
 
 
-KEPT = [
-    "trip_id", "start_date", "call", "stop_id", "stop_sequence", "route_id", "direction_id", "arrival", "departure",
-    "planned_arrival", "planned_departure", "relationship", "trip_relationship", "copy_of", "start_time", "vehicle_id",
-]  # fmt: skip
-
-
 @pytest.mark.parametrize("timetable", [True, False], ids=["with a timetable", "without one"])
 def test_what_goes_out_comes_in_as_it_was(tmp_path: Path, *, timetable: bool) -> None:
     folder = samples.folder(tmp_path / "gtfs") if timetable else None
-    here, there = Agency(folder), Agency(folder)
+    here, there = made(folder), made(folder)
     later = {"trip_id": "r2", "route_id": "R", "direction_id": 0, "schedule_relationship": "SCHEDULED", **DAY}
     left_out = {"stop_sequence": 2, "stop_id": "B", "schedule_relationship": "SKIPPED"}
     skipping = update(later, call(1, "A", None, 61), left_out, call(3, "C", 64, 65), call(4, "D", 67, None))
@@ -282,7 +224,7 @@ def test_what_goes_out_comes_in_as_it_was(tmp_path: Path, *, timetable: bool) ->
     here.tells(*told, again, skipping, {"trip": back})
     here.vehicle(new()["trip"], current_stop_sequence=2, stop_id="C", current_status="IN_TRANSIT_TO")
     here.clock.advance(5)
-    there.clock.advance((here.clock.now() - there.clock.now()).total_seconds())
+    there.until(here.clock.now())
     for name, kind in (("x_predictions", "trip_updates"), ("x_positions", "vehicle_positions")):
         there.takes(name, here.body(f"{kind}.json"))
     sides = [one.trial.table("predictions").select(KEPT).sort("trip_id", "call") for one in (here, there)]
@@ -307,7 +249,7 @@ def prediction(name: str, stop: str, minutes: float, **more: Any) -> dict[str, A
 
 @pytest.mark.parametrize("timetable", [True, False], ids=["with a timetable", "without one"])
 def test_an_added_prediction_of_the_v3_api_is_on_the_board(tmp_path: Path, *, timetable: bool) -> None:
-    agency = Agency(samples.folder(tmp_path / "gtfs") if timetable else None)
+    agency = made(samples.folder(tmp_path / "gtfs") if timetable else None)
     decode = jsonapi.decoder("x", jsonapi.prediction, "prediction_id")
     entities = Entities(("network", "prediction_id"), "timestamp")
 
