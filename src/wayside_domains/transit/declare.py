@@ -78,7 +78,7 @@ class Transit:
         self.objects = Objects(prefix)
         matched = states(self.networks.timetable)
         self.states = self.positions.stream(f"{prefix}vehicle_states", into=VehicleState, transform=matched)
-        self.passages = passages_of(self.states, self.networks.timetable, prefix)
+        self.passages = passages_of(self.states, self.networks.timetable, prefix, zone)
         self.vehicles = self.states.table(f"{prefix}vehicles", deleted=pl.col("removed"), search=SEARCH)
 
     def simulate(

@@ -88,7 +88,7 @@ class VehicleProgress(Record, key=("network", "vehicle_id"), time="timestamp"):
     network: str = field(max_length=64, doc=NETWORK)
     vehicle_id: str
     trip_id: str = field(max_length=256)
-    start_date: str = field(pattern=DAY)
+    start_date: str = field(pattern=DAY, doc="service day; where it is not known, that of the network's clocks")
     basis: Literal["line", "words"] = field(doc="its way along its line, or what the feed says of stops")
     timestamp: datetime
     route_id: str = field(max_length=128)
@@ -99,6 +99,7 @@ class VehicleProgress(Record, key=("network", "vehicle_id"), time="timestamp"):
     stop_id: str | None = field(max_length=256)
     stop_sequence: int | None
     standing: int | None = field(doc="`stop_sequence` while it is said to stand there")
+    relationship: str | None = field(max_length=64, doc="of the trip to the timetable")
     delay: float | None = field(unit="s", doc="of the vehicle")
 
 
