@@ -188,14 +188,21 @@ class Transit:
         """How long a feed of a topic may say nothing: notices come when there is something to tell."""
         return None if topic is self.notices else SILENT_AFTER
 
-    def irish(self, network: str, url: str, *, every: float = 60.0, stations: Path | None = None) -> Feed:
+    def irish(
+        self, network: str, url: str, *, every: float = 60.0, stations: Path | None = None, departures: bool = True
+    ) -> Feed:
         """A feed of Irish Rail's current positions in XML: `<network>_trains`.
+
+        With `departures` a second one, `<network>_departures`, has when trains that have not set out are expected to.
 
         `stations` is a file with the railway's own list of stations, so that stops have their codes, and junctions and
         signals are none; without it every place that is named counts by its name.
         """
         read = Reader(network, stations=Stations.read(stations) if stations is not None else None)
         source = Polling(url, read, every, ("network", "vehicle_id"))
+        if departures:
+            coming = Polling(url, read.departures, every, PREDICTED)
+            self.predictions.feed(f"{self.prefix}{network}_departures", coming)
         return self.positions.feed(f"{self.prefix}{network}_trains", source)
 
     def domain(self) -> Domain:
