@@ -226,7 +226,7 @@ class Transit:
             endpoints=[
                 board_of(self.networks, told, self.name, self.zone),
                 *endpoints_of(self.networks, told, self.name),
-                *headway_endpoints(self.networks, self.passages.times.name, self.vehicles.name, self.name),
+                *headway_endpoints(self.networks, self.passages.times.name, told, self.name),
                 *line_endpoints(self.networks, self.passages.numbers.name, self.name),
                 *feeds_of(self.networks, told),
             ],

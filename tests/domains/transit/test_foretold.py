@@ -162,3 +162,6 @@ def test_nobody_is_missed_on_a_trip_that_was_cancelled(stage: Stage) -> None:
     assert [row["vehicle_id"] for row in stage.ask("silent", at=then).body["rows"]] == ["trip r1"]
     stage.tells({"call": "trip", "relationship": "CANCELED"})
     assert stage.ask("silent", at=clock(3.2).isoformat()).body["rows"] == []
+    assert [row["silent"] for row in stage.ask("lines").body["rows"]] == []
+    stage.tells({"call": "trip", "timestamp": clock(3.4).isoformat(), "removed": True})
+    assert [row["silent"] for row in stage.ask("lines").body["rows"]] == [1]
