@@ -92,11 +92,22 @@ def ten_minutes(things: int) -> list[bytes]:
     """What the vehicles of the made city say every 15 seconds."""
     world = positions_of(city.timetable)(things, random.Random(50))
     return [
-        json.dumps(dict(message)).encode()
+        json.dumps(otherwise(thing, dict(message))).encode()
         for step in range(40)
         for thing in range(things)
         for message in world.messages(thing, BEGAN + timedelta(seconds=15 * step))
     ]
+
+
+def otherwise(thing: int, message: dict[str, Any]) -> dict[str, Any]:
+    """Some vehicles tell no service day, some run trips that the timetable does not have, or not as it has them."""
+    if thing % 8 == 1:
+        message |= {"start_date": None}
+    if thing % 8 == 2:
+        message |= {"start_date": None, "trip_id": f"extra {message.get('trip_id')}", "relationship": "ADDED"}
+    if thing % 8 == 3:
+        message |= {"relationship": "REPLACEMENT"}
+    return message
 
 
 def test_a_city_whose_timetable_each_worker_reads_by_itself(
@@ -108,6 +119,8 @@ def test_a_city_whose_timetable_each_worker_reads_by_itself(
     assert rows["table halcyon_vehicles"].drop_nulls("along").height > 20
     times = rows["closed halcyon_stop_times"], rows["open halcyon_stop_times"]
     assert sum(frame["delay__n"].sum() for frame in times) > 150
+    added = [frame.filter(pl.col("trip_id").str.starts_with("extra ")) for frame in times]
+    assert sum(frame.height for frame in added) > 20, "they count where they really run"
 
 
 def test_a_timetable_from_an_address_reaches_the_workers_as_the_engine_has_it(

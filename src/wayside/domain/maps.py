@@ -74,7 +74,8 @@ class Calls:
 
     At a place `before` and `ahead` say how many minutes around now are wanted. It answers `{"rows": [...], "basis":
     text}`; each row has `thing`, `place`, `place_name`, `line`, `toward`, `direction` (0, 1 or null), `planned` and
-    `expected` (instants or null) and `state` (`live`, `stale`, `silent`, `planned`, `departed` or `cancelled`).
+    `expected` (instants or null, one of them an instant) and `state` (`live`, `stale`, `silent`, `planned`, `expected`,
+    `departed` or `cancelled`); it may have a `note`, a word or two on what is particular about it.
     `basis` says in words what expected times rest on; a row may have a `basis` of its own: `prediction`, `delay` or
     `timetable`. `notices`, which may be missing, are what people should know of the thing or
     place: each has `title`, and `text`, `kind` (in words), `from` and `to` (instants) or null. `title` heads the list

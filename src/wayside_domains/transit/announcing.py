@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from wayside_domains.transit.known import Known
-from wayside_domains.transit.outgoing import Present, trip_of
+from wayside_domains.transit.outgoing import trip_of
+from wayside_domains.transit.present import Present
 
 CAUSES = {
     "UNKNOWN_CAUSE", "OTHER_CAUSE", "TECHNICAL_PROBLEM", "STRIKE", "DEMONSTRATION", "ACCIDENT", "HOLIDAY", "WEATHER",

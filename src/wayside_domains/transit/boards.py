@@ -14,20 +14,21 @@ from typing import Any, Literal
 
 import polars as pl
 
-from wayside_domains.transit.foretold import Foretold, Predictions
+from wayside_domains.transit.foretold import SKIPPED, Foretold, Predictions
 from wayside_domains.transit.matching import AT_STOP
 from wayside_domains.transit.times import anchor, service_days, text_of
 from wayside_domains.transit.timetable import Timetable
+from wayside_domains.transit.unplanned import EXTRA, Plan, ToldCall, ToldRun, unplanned
 
 BEFORE, AHEAD = timedelta(minutes=5), timedelta(minutes=30)
 LATEST = timedelta(hours=1)
 """A vehicle that is later than this is not looked for on the board."""
 STALE = timedelta(seconds=90)
 DEAD = timedelta(minutes=5)
-State = Literal["live", "stale", "silent", "planned", "departed", "cancelled"]
+State = Literal["live", "stale", "silent", "planned", "expected", "departed", "cancelled"]
 Basis = Literal["prediction", "delay", "timetable"]
 Runs = Mapping[tuple[str, str], Mapping[str, Any]]
-Expects = Callable[[Sequence[str]], Predictions]
+Expects = Callable[[Iterable[str], Sequence[str]], Predictions]
 
 
 @dataclass(frozen=True)
@@ -35,23 +36,25 @@ class Departure:
     """One line of a board. `expected` equals `planned` where nothing is known beside the timetable; `age` in seconds.
 
     `delay` is the vehicle's own, in seconds, whatever is predicted. `state` is `cancelled` where the trip will not run,
-    or not stop here.
+    or not stop here, and `expected` where only the feed knows the trip and nobody hears its vehicle. `planned` is null
+    where the feed does not tell it of a trip that the timetable does not have; `plan` says which those are.
     """
 
     trip_id: str
-    start_date: str
+    start_date: str | None
     route_id: str
     direction_id: int | None
     headsign: str | None
     stop_id: str
-    sequence: int
-    planned: datetime
+    sequence: int | None
+    planned: datetime | None
     expected: datetime
     delay: float | None
     state: State
     vehicle_id: str | None
     age: float | None
     basis: Basis
+    plan: Plan = "timetable"
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,18 @@ class Known:
 
 
 def runs_of(states: pl.DataFrame) -> Runs:
-    """Vehicle states by trip and service day; of two vehicles on one trip the one heard of last."""
-    known = states.drop_nulls(["trip_id", "start_date"]).sort("timestamp")
-    return {(row["trip_id"], row["start_date"]): row for row in known.iter_rows(named=True)}
+    """Vehicle states by trip and service day (empty where none is known); of two on one trip the one heard of last."""
+    known = states.drop_nulls(["trip_id"]).sort("timestamp")
+    return {(row["trip_id"], row["start_date"] or ""): row for row in known.iter_rows(named=True)}
+
+
+def runs_of_one(state: Mapping[str, Any]) -> Runs:
+    """The same of one vehicle's state."""
+    return {(state["trip_id"], state["start_date"] or ""): state} if state["trip_id"] is not None else {}
 
 
 def departures(
-    timetable: Timetable,
+    timetable: Timetable | None,
     stop_id: str,
     now: datetime,
     runs: Runs,
@@ -85,21 +93,87 @@ def departures(
 ) -> list[Departure]:
     """The board of a stop, or of a station with all of its platforms, in the order of expected times.
 
-    `expects` gives the predictions of some trips.
+    `expects` gives the predictions of some trips, and of all that call at some stops.
     """
-    found: list[Departure] = []
-    rows = list(planned(timetable, stop_id, now, before, ahead))
-    trips = sorted({row["trip_id"] for _, row in rows})
-    predictions = expects(trips) if expects is not None else Predictions([], now)
+    rows = list(planned(timetable, stop_id, now, before, ahead)) if timetable is not None else []
+    stops = timetable.platforms(stop_id) if timetable is not None else [stop_id]
+    trips = {row["trip_id"] for _, row in rows}
+    predictions = expects(trips, stops) if expects is not None else Predictions([], now)
+    found = list(beside_the_plan(unplanned(predictions, timetable), stops, now, runs))
     for day, row in rows:
         trip_id = row["trip_id"]
+        if timetable is None or predictions.replaced(trip_id, day) or predictions.deleted(trip_id, day):
+            continue
         told = predictions.of(timetable, trip_id, day)
         call = timetable.calls_of(trip_id).sequences.index(row["sequence"]) if told else -1
         known = Known(runs.get((trip_id, text_of(day))), told.get(call), predictions.cancelled(trip_id, day))
-        line = departure(timetable, day, row, now, known)
-        if now - before <= line.expected <= now + ahead:
-            found.append(line)
-    return sorted(found, key=lambda line: (line.expected, line.planned, line.trip_id))
+        found.append(departure(timetable, day, row, now, known))
+    within = (line for line in found if now - before <= line.expected <= now + ahead)
+    return sorted(within, key=lambda line: (line.expected, line.planned or line.expected, line.trip_id))
+
+
+def beside_the_plan(told: Iterable[ToldRun], stops: Sequence[str], now: datetime, runs: Runs) -> Iterator[Departure]:
+    """The lines of a board that rest on the feed alone."""
+    for run in told:
+        state = running(run, runs)
+        known = Known(state)
+        age = known.age(now)
+        for call in run.leaving():
+            if call.stop_id not in stops:
+                continue
+            skipped, expected = call.relationship == SKIPPED, call.due if call.goes is None else call.goes
+            assert expected is not None
+            yield Departure(
+                run.trip_id,
+                run.start_date,
+                run.route_id or (state["route_id"] if state is not None else None) or "",
+                run.direction_id,
+                run.headsign,
+                call.stop_id,
+                call.sequence,
+                None if call.due is None else datetime.fromtimestamp(call.due, UTC),
+                datetime.fromtimestamp(expected, UTC),
+                None,
+                "cancelled" if skipped else told_state(call, state, age, expected < now.timestamp()),
+                state["vehicle_id"] if state is not None else run.vehicle_id,
+                round(age, 1) if age is not None else None,
+                "timetable" if skipped or not call.told else "prediction",
+                plan_with(run, state),
+            )
+
+
+def running(run: ToldRun, runs: Runs) -> Mapping[str, Any] | None:
+    """The vehicle of a run of which only the feed knows."""
+    if run.start_date is not None:
+        return runs.get((run.trip_id, run.start_date)) or runs.get((run.trip_id, ""))
+    return max((row for (trip, _), row in runs.items() if trip == run.trip_id), key=heard_at, default=None)
+
+
+def heard_at(row: Mapping[str, Any]) -> datetime:
+    """When a vehicle was heard of."""
+    at: datetime = row["timestamp"]
+    return at
+
+
+def plan_with(run: ToldRun, state: Mapping[str, Any] | None) -> Plan:
+    """What a run is to the timetable: its vehicle may say that it was added where its calls do not."""
+    added = run.plan in ("unknown", "feed") and state is not None and state["relationship"] in EXTRA
+    return "added" if added else run.plan
+
+
+def told_state(call: ToldCall, state: Mapping[str, Any] | None, age: float | None, over: bool) -> State:
+    """How a call stands of which only the feed knows; its vehicle's number of the stop says whether it has left."""
+    if state is None or age is None or age >= DEAD.total_seconds():
+        return "departed" if over else "expected"
+    if left(call, state):
+        return "departed"
+    return "live" if age < STALE.total_seconds() else "stale"
+
+
+def left(call: ToldCall, state: Mapping[str, Any]) -> bool:
+    """Whether a vehicle says that it is beyond the stop of a call of which only its feed knows."""
+    number = state["stop_sequence"]
+    return call.sequence is not None and number is not None and bool(number > call.sequence)
 
 
 def planned(

@@ -78,7 +78,7 @@ class Transit:
         self.objects = Objects(prefix)
         matched = states(self.networks.timetable)
         self.states = self.positions.stream(f"{prefix}vehicle_states", into=VehicleState, transform=matched)
-        self.passages = passages_of(self.states, self.networks.timetable, prefix)
+        self.passages = passages_of(self.states, self.networks.timetable, prefix, zone)
         self.vehicles = self.states.table(f"{prefix}vehicles", deleted=pl.col("removed"), search=SEARCH)
 
     def simulate(
@@ -193,15 +193,27 @@ class Transit:
         return None if topic is self.notices else SILENT_AFTER
 
     def irish(
-        self, network: str, url: str, *, every: float = 60, stations: Path | None = None, networks: Sequence[str] = ()
+        self,
+        network: str,
+        url: str,
+        *,
+        every: float = 60,
+        stations: Path | None = None,
+        departures: bool = True,
+        networks: Sequence[str] = (),
     ) -> Feed:
         """A feed of Irish Rail's current positions in XML: `<network>_trains`.
+
+        With `departures` a second one, `<network>_departures`, has when trains that have not set out are expected to.
 
         `stations` is a file with the railway's own list of stations, so that stops have their codes, and junctions and
         signals are none; without it every place that is named counts by its name. `networks` as for `poll`.
         """
         read = Reader(network, stations=Stations.read(stations) if stations is not None else None)
         source = Polling(url, read, every, ("network", "vehicle_id"), networks=networks)
+        if departures:
+            coming = Polling(url, read.departures, every, PREDICTED, networks=networks)
+            self.predictions.feed(f"{self.prefix}{network}_departures", coming)
         return self.positions.feed(f"{self.prefix}{network}_trains", source)
 
     def domain(self) -> Domain:
@@ -223,9 +235,9 @@ class Transit:
             geometries=self.geometries(),
             maps=[map_of(self.name, self.title, self.vehicles.name, self.prefix)],
             endpoints=[
-                board_of(self.networks, told, self.name),
+                board_of(self.networks, told, self.name, self.zone),
                 *endpoints_of(self.networks, told, self.name),
-                *headway_endpoints(self.networks, self.passages.times.name, self.vehicles.name, self.name),
+                *headway_endpoints(self.networks, self.passages.times.name, told, self.name),
                 *line_endpoints(self.networks, self.passages.numbers.name, self.name),
                 *feeds_of(self.networks, told),
             ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,6 @@ from wayside_domains.transit.answering import Tables, iso
 from wayside_domains.transit.boards import Departure, departures, runs_of, words_of
 from wayside_domains.transit.foretold import predictions_at
 from wayside_domains.transit.networks import Networks
-from wayside_domains.transit.timetable import Timetable
 
 TEXT = {"type": "string", "maxLength": 256}
 MOST = 24 * 60
@@ -30,8 +29,8 @@ PARAMETERS = {
 REPLIES = {200: "departures in the order of their expected times", 404: "no such stop", 422: "a wrong parameter"}
 
 
-def board_of(networks: Networks, tables: Tables, name: str) -> Endpoint:
-    """`GET /api/<name>/departures`: the board of one stop."""
+def board_of(networks: Networks, tables: Tables, name: str, zone: str) -> Endpoint:
+    """`GET /api/<name>/departures`: the board of one stop; `zone` is that of networks without a timetable."""
 
     def board(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
         missing = [parameter for parameter in ("network", "stop") if not given.get(parameter)]
@@ -43,32 +42,36 @@ def board_of(networks: Networks, tables: Tables, name: str) -> Endpoint:
             return problem(422, "Not a number", "`before` and `ahead` are whole minutes.")
         if not (0 <= before <= MOST and 0 <= ahead <= MOST):
             return problem(422, "Out of range", f"`before` and `ahead` are 0 to {MOST} minutes.")
-        timetable = networks.timetable(given["network"])
-        if timetable is None or timetable.place(given["stop"]) is None:
+        network, stop, past = given["network"], given["stop"], bool(given.get("at"))
+        timetable = networks.timetable(network)
+        if network not in networks.by_name or (timetable is not None and timetable.place(stop) is None):
             known = ", ".join(network.name for network in networks)
             return problem(404, "Not found", f"There is no such stop in that network. Networks: {known}.")
         now = queries.now()
-        runs = runs_of(queries.table(tables.vehicles, {"network": [timetable.network]}))
-        network, past = timetable.network, bool(given.get("at"))
+        runs = runs_of(queries.table(tables.vehicles, {"network": [network]}))
         expects = partial(predictions_at, queries, tables.predictions, network, past=past)
         span = {"before": timedelta(minutes=before), "ahead": timedelta(minutes=ahead)}
-        rows = departures(timetable, given["stop"], now, runs, **span, expects=expects)
-        return written(timetable, given["stop"], now, rows)
+        rows = departures(timetable, stop, now, runs, **span, expects=expects)
+        place = timetable.place(stop) if timetable is not None else None
+        head = {
+            "now": iso(now),
+            "zone": timetable.zone if timetable is not None else zone,
+            "network": network,
+            "stop_id": stop,
+            "stop": place[0] if place is not None else stop,
+        }
+        return Answer(200, head | written(rows))
 
     summary = "What leaves a stop or station: planned and expected"
     return Endpoint("GET", f"/api/{name}/departures", dated(board), summary, parameters=PARAMETERS, replies=REPLIES)
 
 
-def written(timetable: Timetable, stop: str, now: datetime, rows: list[Departure]) -> Answer:
-    """A board as JSON."""
-    place = timetable.place(stop)
-    body = {
-        "now": iso(now),
-        "zone": timetable.zone,
-        "network": timetable.network,
-        "stop_id": stop,
-        "stop": place[0] if place else stop,
+def written(rows: list[Departure]) -> dict[str, Any]:
+    """The lines of a board, and what their expected times rest on."""
+    return {
         "basis": words_of((row.basis for row in rows), "schedule plus the vehicle's present delay"),
-        "departures": [{**asdict(row), "planned": iso(row.planned), "expected": iso(row.expected)} for row in rows],
+        "departures": [
+            {**asdict(row), "planned": iso(row.planned) if row.planned else None, "expected": iso(row.expected)}
+            for row in rows
+        ],
     }
-    return Answer(200, body)

@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 
 from wayside.domain import AT, Answer, Endpoint, Handler, Queries, dated, problem
-from wayside_domains.transit.answering import iso
+from wayside_domains.transit.answering import Tables, iso
 from wayside_domains.transit.boards import DEAD, STALE
 from wayside_domains.transit.networks import Networks
-from wayside_domains.transit.onmap import unheard
+from wayside_domains.transit.onmap import not_as_planned, unheard
 
 LONGEST = 24 * 60
 MINUTES: dict[str, Any] = {"type": "integer", "minimum": 1, "maximum": LONGEST}
@@ -25,7 +25,7 @@ EVENT: dict[str, Any] = {"type": "string", "enum": ["arrival", "departure"], "de
 OUTPUTS = ("delay", "headway", "dwell")
 
 
-def headway_endpoints(networks: Networks, times: str, vehicles: str, name: str) -> list[Endpoint]:
+def headway_endpoints(networks: Networks, times: str, tables: Tables, name: str) -> list[Endpoint]:
     """`GET /api/<name>/passed` and `GET /api/<name>/lines`, from the window of calls and the table of vehicles."""
     asked = {
         "place": PLACE,
@@ -39,7 +39,7 @@ def headway_endpoints(networks: Networks, times: str, vehicles: str, name: str) 
     lines = "How each line is running: vehicles live, stale and silent, delay, headways, bunching and gaps"
     return [
         Endpoint("GET", f"/api/{name}/passed", dated(passed(networks, times)), summary, None, asked, replies),
-        Endpoint("GET", f"/api/{name}/lines", dated(running(networks, times, vehicles)), lines, None, span, replies),
+        Endpoint("GET", f"/api/{name}/lines", dated(running(networks, times, tables)), lines, None, span, replies),
     ]
 
 
@@ -111,7 +111,7 @@ def spacing(row: Mapping[str, Any]) -> str | None:
     return "bunched" if row["bunched"] else "gap" if row["gaps"] else "even"
 
 
-def running(networks: Networks, times: str, vehicles: str) -> Handler:
+def running(networks: Networks, times: str, tables: Tables) -> Handler:
     """What answers for the state of lines."""
 
     def answer(queries: Queries, _: Any, given: Mapping[str, str]) -> Answer:
@@ -126,12 +126,12 @@ def running(networks: Networks, times: str, vehicles: str) -> Handler:
             blank |= dict.fromkeys(("delay", "headway", "dwell")) | {"calls": 0, "bunched": 0, "gaps": 0}
             return found.setdefault((network, route or "", direction), blank)
 
-        states = queries.table(vehicles)
+        states = queries.table(tables.vehicles)
         for row in states.drop_nulls("trip_id").iter_rows(named=True):
             age = now - row["timestamp"]
             if age < DEAD:
                 line(row["network"], row["route_id"], row["direction_id"])["live" if age < STALE else "stale"] += 1
-        for each in silent_of(networks, states, now):
+        for each in silent_of(networks, states, now, not_as_planned(queries, tables.predictions)):
             line(*each)["silent"] += 1
         calls = recent(queries, times, minutes, {"event": ["departure"]})
         for row in by_line(calls).iter_rows(named=True):
@@ -149,10 +149,15 @@ def by_line(calls: pl.DataFrame) -> pl.DataFrame:
     return calls.group_by("network", "route_id", "direction_id", maintain_order=True).agg(*averages, *numbers)
 
 
-def silent_of(networks: Networks, states: pl.DataFrame, now: datetime) -> list[tuple[str, str, int | None]]:
-    """Network, route and direction of each trip that should be under way and of which nobody hears, as on the map."""
+def silent_of(
+    networks: Networks, states: pl.DataFrame, now: datetime, otherwise: set[tuple[str, str]]
+) -> list[tuple[str, str, int | None]]:
+    """Network, route and direction of each trip that should be under way and of which nobody hears, as on the map.
+
+    `otherwise` are those that do not run as planned, as their feed says.
+    """
     heard = states.filter(pl.col("timestamp") > now - DEAD)
-    known = set(heard.select("network", "trip_id").iter_rows())
+    known = set(heard.select("network", "trip_id").iter_rows()) | otherwise
     found = []
     for timetable in networks.timetables():
         if timetable.network in heard["network"]:  # of a network that is silent as a whole nobody can say

@@ -18,11 +18,17 @@ from typing import Any
 
 from wayside.adapters import Change, UnusableBodyError
 from wayside.clock import SYSTEM, Clock
+from wayside_domains.transit.times import day_of as service_day
+from wayside_domains.transit.times import instant
 
 SPACE = "{http://api.irishrail.ie/realtime/}"
 LATE = re.compile(r"\((-?\d{1,4}) mins? late\)")
 WAY = re.compile(r"(?:\d\d:\d\d - )?(.{1,60}?) to (.{1,60}?) ?(?:\(-?\d{1,4} mins? late\))?")
 DID = re.compile(r"(Arrived|Departed) (.{1,80}?)(?: next stop (.{1,80}))?")
+DUE = re.compile(r"Expected Departure ([01]\d|2[0-3]):([0-5]\d)")
+ZONE = "Europe/Dublin"
+DAWN = 3
+"""The hour of the clocks at which the day of trains begins."""
 ENDED = re.compile(r"TERMINATED (.{1,80}?) at \d\d:\d\d")
 LARGEST = 8 << 20
 FORBIDDEN = (b"<!DOCTYPE", b"<!ENTITY")
@@ -76,10 +82,36 @@ class Reader:
 
     def read(self, body: bytes, at: datetime) -> Change:
         """The trains of a document that was received at an instant. Raises UnusableBodyError."""
-        root = parsed(body)
-        if root.tag != f"{SPACE}ArrayOfObjTrainPositions":
-            raise UnusableBodyError("The document is another one.", why=f"Its root is {root.tag[:80]!r}.")
-        return Change("reset", list(self.messages(root, at)), at)
+        return Change("reset", list(self.messages(trains_of(body), at)), at)
+
+    def departures(self, body: bytes) -> Change:
+        """When trains that have not set out are expected to, as predictions. Raises UnusableBodyError."""
+        at = self._clock.now()
+        return Change("reset", list(self.expected(trains_of(body), at)), at)
+
+    def expected(self, root: ElementTree.Element, at: datetime) -> Iterator[dict[str, Any]]:
+        """One message per train that has not set out and whose sentence says when it will."""
+        for train in root.iter(f"{SPACE}objTrainPositions"):
+            code, day, said = (
+                (train.findtext(f"{SPACE}{tag}") or "").strip() for tag in ("TrainCode", "TrainDate", "PublicMessage")
+            )
+            lines = [line.strip() for line in said.replace("\\n", "\n").split("\n")]
+            way = WAY.fullmatch(lines[1]) if len(lines) == 3 else None
+            due = DUE.fullmatch(lines[2]) if way is not None else None
+            date, stop = day_of(day), self._stations.code(way[1]) if way is not None else None
+            if way is None or due is None or date is None or stop is None:
+                continue
+            yield {
+                "network": self._network,
+                "trip_id": code,
+                "start_date": date,
+                "call": stop,
+                "timestamp": at,
+                "stop_id": stop,
+                "route_id": f"{way[1]} to {way[2]}",
+                "headsign": way[2],
+                "departure": moment(date, int(due[1]), int(due[2])),
+            }
 
     def messages(self, root: ElementTree.Element, at: datetime) -> Iterator[dict[str, Any]]:
         """One message per train."""
@@ -104,6 +136,19 @@ class Reader:
                 "message": " · ".join(part.strip() for part in said.split("\n") if part.strip()) or None,
                 "reported_delay": delay_of(said),
             }
+
+
+def trains_of(body: bytes) -> ElementTree.Element:
+    """The root of a document of trains. Raises UnusableBodyError."""
+    root = parsed(body)
+    if root.tag != f"{SPACE}ArrayOfObjTrainPositions":
+        raise UnusableBodyError("The document is another one.", why=f"Its root is {root.tag[:80]!r}.")
+    return root
+
+
+def moment(date: str, hour: int, minute: int) -> datetime:
+    """The instant of a time of the clocks on a train's day, of which the small hours are the last ones."""
+    return instant(service_day(date), ((hour + 24 if hour < DAWN else hour) * 60 + minute) * 60, ZONE)
 
 
 def told_by(message: str, stations: Stations) -> Said:

@@ -21,6 +21,8 @@ AT_STOP = 30.0
 """Metres from a stop within which a vehicle is at it."""
 PLAUSIBLE = 4 * 3600.0
 """Seconds of delay beyond which a trip is taken for another one."""
+REPLACED = "REPLACEMENT"
+"""What GTFS-Realtime calls a trip that runs otherwise than the timetable has it."""
 Timetables = Callable[[str], Timetable | None]
 MATCHED = tuple(name for name in VehicleState.fields if name not in VehiclePosition.fields)
 POSITION = tuple(VehiclePosition.fields)
@@ -143,8 +145,9 @@ def known(row: Mapping[str, Any], timetable: Timetable | None) -> dict[str, Any]
     found["route_id"] = row["route_id"] or trip.route_id
     found["direction_id"] = trip.direction_id if row["direction_id"] is None else row["direction_id"]
     line = f"{timetable.network}/{trip.shape_id}" if timetable.line(trip.shape_id) is not None else None
-    found |= {"line_id": line, "headsign": trip.headsign}
-    place = match(timetable, row)
+    found |= {"line_id": line if row["relationship"] != REPLACED else None, "headsign": trip.headsign}
+    # The line and the times of the timetable are not those of a trip that runs otherwise.
+    place = match(timetable, row) if row["relationship"] != REPLACED else None
     if place is None:
         return found
     stop = timetable.calls_of(trip.trip_id).stops[place.next]

@@ -41,9 +41,10 @@ def of_vehicle(state: Row, timetable: Timetable | None, ahead: Iterable[str]) ->
     return Concern(routes, with_stations(timetable, ahead), trips)
 
 
-def of_stop(timetable: Timetable, stop: str, routes: Iterable[str]) -> Concern:
+def of_stop(timetable: Timetable | None, stop: str, routes: Iterable[str]) -> Concern:
     """A stop or station with its platforms, and the routes that call there."""
-    return Concern(frozenset(routes), with_stations(timetable, timetable.platforms(stop)))
+    stops = timetable.platforms(stop) if timetable is not None else [stop]
+    return Concern(frozenset(routes), with_stations(timetable, stops))
 
 
 def with_stations(timetable: Timetable | None, stops: Iterable[str]) -> frozenset[str]:

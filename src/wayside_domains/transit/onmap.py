@@ -29,19 +29,21 @@ from wayside.domain import (
     wrong_instant,
 )
 from wayside_domains.transit.answering import Tables, iso
-from wayside_domains.transit.boards import DEAD, Departure, departures, expected_at, runs_of, words_of
-from wayside_domains.transit.foretold import CANCELLED, Foretold, Predictions, predictions_at
+from wayside_domains.transit.boards import DEAD, Departure, departures, runs_of, words_of
+from wayside_domains.transit.cards import calls_of_vehicle
+from wayside_domains.transit.foretold import CANCELLED, predictions_at
+from wayside_domains.transit.matching import REPLACED
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.noticing import Concern, notices_at, of_stop, of_vehicle, shown
-from wayside_domains.transit.times import anchor, day_of, service_days, text_of
+from wayside_domains.transit.times import anchor, service_days, text_of
 from wayside_domains.transit.timetable import Timetable
+from wayside_domains.transit.unplanned import NOTES
 
 PATIENCE = timedelta(minutes=2)
 """A vehicle may be heard of so long after the start of its trip before the trip counts as silent."""
 SETTLED = timedelta(seconds=30)
 """How long a network must have been heard of before any of its trips is called silent."""
 MOST = 500
-NEXT = 12
 LONGEST = 24 * 60
 BASIS = "timetable and the vehicle's present delay"
 OCCUPANCY = {
@@ -137,7 +139,7 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         if not slash:
             return problem(422, "A parameter is missing", "Give `thing` (a vehicle) or `place` (network/stop).")
         timetable = networks.timetable(network)
-        if timetable is None or timetable.place(stop) is None:
+        if network not in networks.by_name or (timetable is not None and timetable.place(stop) is None):
             return problem(404, "Not found", "There is no such stop in that network.")
         spans = [given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))]
         if not all(text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LONGEST for text in spans):
@@ -147,7 +149,7 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         expects = partial(predictions_at, queries, tables.predictions, network, past=queries is not live)
         found = departures(timetable, stop, queries.now(), runs, **span, expects=expects)
         concern = of_stop(timetable, stop, {row.route_id for row in found})
-        return answered(queries, board(timetable, stop, found), said(live, queries, network, concern))
+        return answered(queries, board(network, stop, found), said(live, queries, network, concern))
 
     return calls
 
@@ -166,9 +168,7 @@ def silence(networks: Networks, tables: Tables) -> Handler:
         now = queries.now()
         heard = queries.table(tables.vehicles).filter(pl.col("timestamp") > now - DEAD)
         known = set(heard.select("network", "trip_id").iter_rows())
-        # Of a trip that its own feed has cancelled, nobody should hear.
-        cancelled = queries.table(tables.predictions, {"relationship": list(CANCELLED)})
-        known |= set(cancelled.select("network", "trip_id").iter_rows())
+        known |= not_as_planned(queries, tables.predictions)
         spoken = set(heard["network"])
         if not given.get("at"):
             # Of a network that was silent as a whole until just now nobody can say which of its trips are.
@@ -180,50 +180,26 @@ def silence(networks: Networks, tables: Tables) -> Handler:
     return silent
 
 
-def board(timetable: Timetable, stop: str, found: list[Departure]) -> list[dict[str, Any]]:
+def not_as_planned(queries: Queries, predictions: str) -> set[tuple[str, str]]:
+    """Networks and trips of which nobody should hear where the timetable has them, as their own feed says."""
+    found: set[tuple[str, str]] = set()
+    for column, words in (("relationship", list(CANCELLED)), ("trip_relationship", [REPLACED])):
+        found |= set(queries.table(predictions, {column: words}).select("network", "trip_id").iter_rows())
+    return found
+
+
+def board(network: str, stop: str, found: list[Departure]) -> list[dict[str, Any]]:
     """What leaves a stop, as the map reads it; nothing is expected of what nobody hears."""
     return [
         {
-            "thing": row.vehicle_id, "place": f"{timetable.network}/{stop}", "place_name": None, "line": row.route_id,
-            "toward": row.headsign, "direction": row.direction_id, "planned": iso(row.planned), "state": row.state,
+            "thing": row.vehicle_id, "place": f"{network}/{stop}", "place_name": None, "line": row.route_id,
+            "toward": row.headsign, "direction": row.direction_id,
+            "planned": iso(row.planned) if row.planned is not None else None, "state": row.state,
             "expected": iso(row.expected) if row.basis != "timetable" else None, "basis": row.basis,
+            "note": NOTES.get(row.plan),
         }
         for row in found
     ]  # fmt: skip
-
-
-def calls_of_vehicle(networks: Networks, state: Mapping[str, Any], told: Predictions) -> list[dict[str, Any]]:
-    """Where a vehicle calls from where it is on: planned by its timetable, expected by its feed or present delay."""
-    newest = networks.timetable(state["network"])
-    timetable = newest.of_trip(state["trip_id"]) if newest is not None else None
-    trip = timetable.trip(state["trip_id"]) if timetable is not None else None
-    if timetable is None or trip is None or state["start_date"] is None or state["along"] is None:
-        return []
-    calls = timetable.calls_of(trip.trip_id)
-    if calls.along is None:
-        return []
-    day = day_of(state["start_date"])
-    stations = dict(timetable.stops.select("stop_id", "parent_station").iter_rows())
-    foretold = told.of(timetable, trip.trip_id, day)
-    off = told.cancelled(trip.trip_id, day)
-    found = []
-    for number in np.flatnonzero(calls.along >= state["along"] - 30)[:NEXT]:
-        stop = calls.stops[number]
-        due, one = timetable.at(day, float(calls.arrivals[number])), foretold.get(int(number))
-        kind: Any = "cancelled" if off or (one is not None and one.skipped) else "live"
-        own = Foretold(one.arrival, one.arrival) if one is not None else None
-        expected, basis = expected_at(due, state["delay"], kind, own)
-        place = timetable.place(stop)
-        found.append(
-            {
-                "thing": state["vehicle_id"], "place": f"{timetable.network}/{stations.get(stop) or stop}",
-                "place_name": place[0] if place else stop, "line": trip.route_id, "toward": trip.headsign,
-                "direction": trip.direction_id,
-                "planned": iso(due), "expected": iso(expected) if basis != "timetable" else None, "basis": basis,
-                "state": "planned" if kind == "live" and basis == "timetable" else kind,
-            }
-        )  # fmt: skip
-    return found
 
 
 def unheard(timetable: Timetable, now: datetime, known: set[tuple[str, str]]) -> Iterator[dict[str, Any]]:

@@ -1,109 +1,30 @@
 """What a network's vehicles, trips and notices are in GTFS-Realtime: plain values, as its producers' rules want them.
 
 Trips, routes and stops that the timetable does not have are not named, because whoever reads the feed looks them up
-there. A vehicle that was not heard of for long is left out, with its trip. Of a trip the calls that lie ahead are told:
-as the network's own feed expects them where it does, else by the timetable, later by the delay that the vehicle has
-now. No model is asked, and so no uncertainty is given.
+there; what only the network's own feed knows goes on as it was told. A vehicle that was not heard of for long is left
+out, with its trip. Of a trip the calls that lie ahead are told: as the network's own feed expects them where it does,
+else by the timetable, later by the delay that the vehicle has now. No model is asked, and so no uncertainty is given.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterator, Sequence, Set
+from datetime import date
 
-from wayside_domains.transit.foretold import ANY_DAY, SKIPPED, Predictions
-from wayside_domains.transit.known import Known
+from wayside_domains.transit.foretold import ANY_DAY, CANCELLED, SKIPPED
 from wayside_domains.transit.matching import AT_STOP
-from wayside_domains.transit.times import anchor, day_of, service_days, text_of
+from wayside_domains.transit.passing_on import cancelled_untimed, named, named_by_vehicle, passed_on, told_updates
+from wayside_domains.transit.present import FRESH, Present, Row, Value, day_or_none
+from wayside_domains.transit.times import anchor, day_of, text_of
 from wayside_domains.transit.timetable import Timetable, run_id
 
-FRESH = timedelta(seconds=90)
-"""What was told of a vehicle longer ago is left out."""
-ASTRAY = 200.0
-"""Metres off the line of its trip beyond which a vehicle is not said to run it, unless a detour is announced."""
 COPY = re.compile(r"(.+)@(\d\d:\d\d:\d\d)")
 STATUSES = {"incoming": "INCOMING_AT", "stopped": "STOPPED_AT", "moving": "IN_TRANSIT_TO"}
 OCCUPANCIES = {
     "EMPTY", "MANY_SEATS_AVAILABLE", "FEW_SEATS_AVAILABLE", "STANDING_ROOM_ONLY", "CRUSHED_STANDING_ROOM_ONLY", "FULL",
     "NOT_ACCEPTING_PASSENGERS", "NO_DATA_AVAILABLE", "NOT_BOARDABLE",
 }  # fmt: skip
-EXTRA = {"ADDED", "UNSCHEDULED"}
-"""Trips that run although the timetable does not have them."""
-Row = Mapping[str, Any]
-Value = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Present:
-    """A network as it is known at an instant: rows of the tables of vehicles and notices, and its predictions."""
-
-    network: str
-    known: Known | None
-    now: datetime
-    vehicles: Sequence[Row]
-    predictions: Predictions
-    notices: Sequence[Row]
-
-    @property
-    def timetable(self) -> Timetable | None:
-        """The network's timetable, if it has one."""
-        return self.known.timetable if self.known is not None else None
-
-    @property
-    def at(self) -> int:
-        """Seconds since 1970: the time of the feed."""
-        return int(self.now.timestamp())
-
-    @cached_property
-    def fresh(self) -> list[Row]:
-        """Vehicles that were heard of lately, by id; of two on one trip only the one heard of last has the trip."""
-        rows = [row for row in self.vehicles if self.now - row["timestamp"] <= FRESH]
-        newest: dict[tuple[str, str], Row] = {}
-        for row in sorted(rows, key=lambda row: (row["timestamp"], row["vehicle_id"])):
-            if row["trip_id"] is not None:
-                newest[row["trip_id"], row["start_date"] or ""] = row
-        own = {id(row) for row in newest.values()}
-        bare = dict.fromkeys(("trip_id", "start_date", "route_id", "direction_id", "stop_sequence"))
-        found = [row if row["trip_id"] is None or id(row) in own else {**row, **bare} for row in rows]
-        return sorted(found, key=lambda row: str(row["vehicle_id"]))
-
-    @cached_property
-    def cancelled(self) -> set[tuple[str, str]]:
-        """Trips of a day that will not run, as the network's own feed says."""
-        found = set()
-        for trip_id, told in self.predictions.runs():
-            day = self.today(trip_id) if told == ANY_DAY else day_or_none(told)
-            if day is not None and self.predictions.cancelled(trip_id, day):
-                found.add((trip_id, text_of(day)))
-        return found
-
-    @cached_property
-    def on_trips(self) -> set[tuple[str, str]]:
-        """Trips, with their days, that fresh vehicles run."""
-        return {(row["trip_id"], row["start_date"]) for row in self.fresh if row["trip_id"] is not None}
-
-    @cached_property
-    def detoured(self) -> set[str]:
-        """Routes and trips for which a detour is announced."""
-        rows = [row for row in self.notices if row["effect"] == "DETOUR"]
-        return {name for row in rows for name in f"{row['routes'] or ''} {row['trips'] or ''}".split()}
-
-    def today(self, trip_id: str) -> date | None:
-        """The newest service day on which a trip runs and is not over."""
-        trip = self.timetable.trip(trip_id) if self.timetable is not None else None
-        if self.timetable is None or trip is None:
-            return None
-        calls = self.timetable.calls_of(trip_id)
-        days = service_days(self.now, self.timetable.zone, int(calls.arrivals[-1]))
-        return next((day for day in days if trip_id in set(self.timetable.trips_on(day)["trip_id"])), None)
-
-    def on_line(self, row: Row) -> bool:
-        """Whether a vehicle is where its trip may lead it."""
-        return row["off"] is None or row["off"] <= ASTRAY or bool({row["route_id"], row["trip_id"]} & self.detoured)
 
 
 def vehicle_positions(present: Present) -> list[Value]:
@@ -135,7 +56,10 @@ def vehicle(row: Row) -> Value:
 def call_of(present: Present, row: Row, *, known: bool) -> Value:
     """The stop at which a vehicle is or to which it goes: by its number in the trip where the trip is `known`."""
     stop, number = row["stop_id"], row["stop_sequence"] if known else None
-    if present.known is not None:
+    run = present.told_of(row)
+    if run is not None and number in {call.sequence for call in run.calls}:
+        stop = next(call.stop_id for call in run.calls if call.sequence == number)
+    elif present.known is not None:
         timetable = present.known.timetable
         calls = timetable.calls_of(row["trip_id"]) if number is not None and timetable.trip(row["trip_id"]) else None
         if calls is not None and number in calls.sequences:
@@ -152,16 +76,12 @@ def descriptor(present: Present, row: Row) -> Value | None:
     trip_id = row["trip_id"]
     if trip_id is None:
         return None
-    told = {name: row[name] for name in ("trip_id", "start_date", "route_id", "direction_id") if row[name] is not None}
-    if present.known is None:
-        return told
-    if present.known.timetable.trip(trip_id) is not None:
+    run = present.told_of(row)
+    if run is not None:
+        return named(present, run) if passed_on(present, run) else None
+    if present.known is not None and present.known.timetable.trip(trip_id) is not None:
         return trip_of(present, trip_id, row["start_date"]) if present.on_line(row) else None
-    if row["relationship"] in EXTRA:
-        if row["route_id"] not in present.known.routes:
-            told.pop("route_id", None)
-        return {**told, "schedule_relationship": row["relationship"]}
-    return None
+    return named_by_vehicle(present, row)
 
 
 def trip_of(present: Present, trip_id: str, day: str | None) -> Value:
@@ -174,15 +94,16 @@ def trip_of(present: Present, trip_id: str, day: str | None) -> Value:
     found |= {"route_id": trip.route_id}
     found |= {"direction_id": trip.direction_id} if trip.direction_id is not None else {}
     usual = "UNSCHEDULED" if copy else "SCHEDULED"
-    return {**found, "schedule_relationship": "CANCELED" if (trip_id, day) in present.cancelled else usual}
+    return {**found, "schedule_relationship": present.cancelled.get((trip_id, day), usual)}
 
 
 def trip_updates(present: Present) -> list[Value]:
     """One entity per trip that a vehicle runs, per one that only the network's feed tells of, and per cancelled one."""
+    found = told_updates(present)
     timetable = present.timetable
     if timetable is None:
-        return []
-    found: dict[str, Value] = {}
+        found |= cancelled_untimed(present)
+        return [{"id": name, "trip_update": update} for name, update in found.items()]
     for row in present.fresh:
         update = update_of(present, timetable, row)
         if update is not None:
@@ -192,7 +113,7 @@ def trip_updates(present: Present) -> list[Value]:
         if day is not None and (name := run_id(trip_id, day)) not in found:
             update = foretold_update(present, timetable, trip_id, day)
             found |= {name: update} if update is not None else {}
-    for trip_id, start in sorted(present.cancelled):
+    for trip_id, start in present.cancelled:
         name = f"{trip_id}@{start}"
         if name not in found and timetable.trip(trip_id) is not None:
             found[name] = {"trip": trip_of(present, trip_id, start), "timestamp": present.at}
@@ -224,14 +145,14 @@ def events_of(call: Value) -> Iterator[Value]:
 
 def update_of(present: Present, timetable: Timetable, row: Row) -> Value | None:
     """What lies ahead of a vehicle on its trip; null where that is not known, or nothing does."""
-    if row["start_date"] is None or row["along"] is None or row["delay"] is None:
+    if row["start_date"] is None or row["along"] is None or row["delay"] is None or present.told_of(row) is not None:
         return None
     trip = descriptor(present, row)
     if trip is None or timetable.trip(row["trip_id"]) is None:
         return None
     timestamp = min(int(row["timestamp"].timestamp()), present.at)
     found: Value = {"trip": trip, "vehicle": vehicle(row), "timestamp": timestamp}
-    if trip["schedule_relationship"] == "CANCELED":
+    if trip["schedule_relationship"] in CANCELLED:
         return found
     calls = list(calls_ahead(present, timetable, row))
     if not any("schedule_relationship" not in call for call in calls):
@@ -276,11 +197,3 @@ def calls_told(
             least = max(least, round(getattr(told, name)) if told is not None else due + late)
             call[name] = {"time": least} if COPY.fullmatch(trip_id) else {"time": least, "delay": least - due}
         yield call
-
-
-def day_or_none(text: str) -> date | None:
-    """The day of a text; null for what is none."""
-    try:
-        return day_of(text)
-    except ValueError:
-        return None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ import polars as pl
 from wayside.domain import Flow, Table, Window, count, maximum, mean, minimum, total
 from wayside_domains.transit.apart import apart_on
 from wayside_domains.transit.arrivals import BUNCHED, LONGEST, ON_TIME, Leg, between_words, due_at
-from wayside_domains.transit.matching import Timetables
+from wayside_domains.transit.matching import REPLACED, Timetables
 from wayside_domains.transit.records import Followed, Passage, StopCall, VehicleMove, VehicleProgress, Visit
 from wayside_domains.transit.times import day_of
 from wayside_domains.transit.timetable import Calls, Timetable
@@ -25,6 +25,7 @@ GAPPED = 1.75
 """A vehicle that comes more than this many times the planned distance in time behind another leaves a gap."""
 LATENESS = "4m"
 """A call is known with the first position behind it, at most three minutes later."""
+SMALL_HOURS = timedelta(hours=3)
 RUN = ("network", "vehicle_id", "trip_id", "start_date")
 MADE = ("stop_id", "event", "timestamp", "planned", "delay", "on_time", "stop_sequence", "planned_headway")
 CALLS = pl.List(pl.Struct({name: Passage.schema()[name] for name in MADE}))
@@ -41,9 +42,10 @@ class Passages:
     numbers: Window
 
 
-def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
-    """Everything that follows from the states of vehicles."""
-    progress = states.stream(f"{prefix}vehicle_progress", into=VehicleProgress, transform=progressing)
+def passages_of(states: Flow, timetables: Timetables, prefix: str, zone: str) -> Passages:
+    """Everything that follows from the states of vehicles; `zone` is that of trips whose service day nobody tells."""
+    told = partial(progressing, zone=zone)
+    progress = states.stream(f"{prefix}vehicle_progress", into=VehicleProgress, transform=told)
     moves = progress.previous(
         f"{prefix}vehicle_moves", by=[*RUN, "basis"], into=VehicleMove,
         columns={
@@ -79,15 +81,21 @@ def passages_of(states: Flow, timetables: Timetables, prefix: str) -> Passages:
     return Passages(calls, latest, times, numbers)
 
 
-def progressing(rows: pl.LazyFrame) -> pl.LazyFrame:
-    """Vehicles on a known running of a trip, as far as they tell something of their calls."""
+def progressing(rows: pl.LazyFrame, *, zone: str) -> pl.LazyFrame:
+    """Vehicles on a trip, as far as they tell something of their calls.
+
+    Of a trip that only its feed knows, some feeds do not tell the service day: it is that of the clocks, which for this
+    change in the small hours.
+    """
     on_line, says = pl.col("along").is_not_null(), pl.col("stop_id").is_not_null()
-    known = ~pl.col("removed") & pl.col("trip_id").is_not_null() & pl.col("start_date").is_not_null()
+    known = ~pl.col("removed") & pl.col("trip_id").is_not_null()
+    clocks = pl.col("timestamp").dt.convert_time_zone(zone).dt.replace_time_zone(None) - SMALL_HOURS
     standing = pl.when(pl.col("status") == "stopped").then("stop_sequence")
     made = {
         "basis": pl.when(on_line).then(pl.lit("line")).otherwise(pl.lit("words")),
         "route_id": pl.col("route_id").fill_null(""),
         "standing": standing,
+        "start_date": pl.col("start_date").fill_null(clocks.dt.strftime("%Y%m%d")),
     }
     told = known & (on_line | says)
     return rows.filter(told).select([made.get(name, pl.col(name)).alias(name) for name in VehicleProgress.fields])
@@ -122,6 +130,8 @@ def calls_of(move: dict[str, Any], timetable: Timetable | None) -> Iterator[dict
         return
     timetable = timetable.of_trip(move["trip_id"]) if timetable is not None else None
     trip = timetable.trip(move["trip_id"]) if timetable is not None else None
+    if move.get("relationship") == REPLACED:
+        trip = None  # the calls of the timetable are not its own
     calls = timetable.calls_of(trip.trip_id) if timetable is not None and trip is not None else None
     on_line = calls is not None and calls.along is not None
     if move["basis"] == "words":

@@ -20,7 +20,8 @@ from wayside_domains.transit.answering import Tables
 from wayside_domains.transit.foretold import Predictions
 from wayside_domains.transit.known import Known
 from wayside_domains.transit.networks import Networks
-from wayside_domains.transit.outgoing import Present, trip_updates, vehicle_positions
+from wayside_domains.transit.outgoing import trip_updates, vehicle_positions
+from wayside_domains.transit.present import Present
 from wayside_domains.transit.realtime import feed_message
 
 PERIOD = 5.0

@@ -19,6 +19,9 @@ Rows = Callable[[str, Entity, datetime], Iterator[dict[str, Any]]]
 STATUS = {"INCOMING_AT": "incoming", "STOPPED_AT": "stopped", "IN_TRANSIT_TO": "moving"}
 STATUS_NUMBERS = ("INCOMING_AT", "STOPPED_AT", "IN_TRANSIT_TO")
 VERSIONS = ("1.0", "2.0")
+CANCELLED = ("CANCELED", "DELETED")
+"""What is said of a trip by these holds for all of its calls."""
+COPY = "DUPLICATED"
 
 
 def feed_message(*, instead: str = "") -> Any:
@@ -174,15 +177,13 @@ def predictions(network: str, entity: Entity, at: datetime) -> Iterator[dict[str
     if another(entity, "trip_update"):
         return
     update = part(entity, "trip_update")
-    trip = trip_fields(part(update, "trip"))
-    made = instant(update.get("timestamp")) or at
-    head = {name: trip[name] for name in ("trip_id", "route_id", "direction_id", "start_time")}
-    head |= {"network": network, "timestamp": made, "start_date": trip["start_date"] or "-"}
-    head["vehicle_id"] = text(part(update, "vehicle").get("id"))
+    head = head_of(update) | {"network": network, "timestamp": instant(update.get("timestamp")) or at}
+    whole = head["trip_relationship"]
     calls = update.get("stop_time_update") or []
     for call in calls:
         arrival, departure = part(call, "arrival"), part(call, "departure")
         number, stop = call.get("stop_sequence"), text(call.get("stop_id"))
+        own = None if whole in CANCELLED else text(call.get("schedule_relationship"))
         yield {
             **head,
             "call": str(number) if number is not None else stop,
@@ -190,13 +191,27 @@ def predictions(network: str, entity: Entity, at: datetime) -> Iterator[dict[str
             "stop_sequence": number,
             "arrival": instant(arrival.get("time")),
             "arrival_delay": arrival.get("delay"),
+            "planned_arrival": instant(arrival.get("scheduled_time")),
             "departure": instant(departure.get("time")),
             "departure_delay": departure.get("delay"),
+            "planned_departure": instant(departure.get("scheduled_time")),
             "uncertainty": arrival.get("uncertainty", departure.get("uncertainty")),
-            "relationship": text(call.get("schedule_relationship")) or trip["relationship"],
+            "relationship": own or whole,
         }
     if not calls:  # a trip of which nothing is said but that it is cancelled, for instance
-        yield {**head, "call": "trip", "relationship": trip["relationship"]}
+        yield {**head, "call": "trip", "relationship": whole}
+
+
+def head_of(update: Entity) -> dict[str, Any]:
+    """What a trip update says of its trip. A copy of a trip goes by its own name, day and start."""
+    trip, more = trip_fields(part(update, "trip")), part(update, "trip_properties")
+    found = {name: trip[name] for name in ("trip_id", "route_id", "direction_id", "start_time")}
+    found |= {"start_date": trip["start_date"] or "-", "headsign": text(more.get("trip_headsign"))}
+    found |= {"vehicle_id": text(part(update, "vehicle").get("id")), "trip_relationship": trip["relationship"]}
+    if trip["relationship"] == COPY and (copy := text(more.get("trip_id"))) is not None:
+        found |= {"copy_of": trip["trip_id"], "trip_id": copy}
+        found |= {name: told for name in ("start_date", "start_time") if (told := text(more.get(name))) is not None}
+    return found
 
 
 def notices(network: str, entity: Entity, at: datetime) -> Iterator[dict[str, Any]]:

@@ -88,7 +88,7 @@ class VehicleProgress(Record, key=("network", "vehicle_id"), time="timestamp"):
     network: str = field(max_length=64, doc=NETWORK)
     vehicle_id: str
     trip_id: str = field(max_length=256)
-    start_date: str = field(pattern=DAY)
+    start_date: str = field(pattern=DAY, doc="service day; where it is not known, that of the network's clocks")
     basis: Literal["line", "words"] = field(doc="its way along its line, or what the feed says of stops")
     timestamp: datetime
     route_id: str = field(max_length=128)
@@ -99,6 +99,7 @@ class VehicleProgress(Record, key=("network", "vehicle_id"), time="timestamp"):
     stop_id: str | None = field(max_length=256)
     stop_sequence: int | None
     standing: int | None = field(doc="`stop_sequence` while it is said to stand there")
+    relationship: str | None = field(max_length=64, doc="of the trip to the timetable")
     delay: float | None = field(unit="s", doc="of the vehicle")
 
 
@@ -171,6 +172,12 @@ class StopPrediction(Record, key=("network", "trip_id", "start_date", "call"), t
     departure_delay: float | None = field(unit="s")
     uncertainty: float | None = field(unit="s", ge=0)
     relationship: str | None = field(max_length=64, doc="of the call to the timetable", example="SKIPPED")
+    trip_relationship: str | None = field(max_length=64, doc="of the trip to the timetable", example="NEW")
+    headsign: str | None = field(max_length=256, doc="where the trip goes, when not as planned")
+    copy_of: str | None = field(max_length=256, doc="the trip of the timetable that this one runs like")
+    start_time: str | None = field(max_length=16, doc="when the trip starts, as a time of its service day")
+    planned_arrival: datetime | None = field(doc="of a trip that the timetable does not have")
+    planned_departure: datetime | None = field(doc="of a trip that the timetable does not have")
     removed: bool
 
 

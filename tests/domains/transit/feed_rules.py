@@ -20,6 +20,10 @@ Found = Iterator[str]
 CANCELED = TripDescriptor.CANCELED
 SKIPPED = TripUpdate.StopTimeUpdate.SKIPPED
 NO_DATA = TripUpdate.StopTimeUpdate.NO_DATA
+ADDED, NEW, REPLACEMENT = TripDescriptor.ADDED, TripDescriptor.NEW, TripDescriptor.REPLACEMENT
+DUPLICATED, SCHEDULED = TripDescriptor.DUPLICATED, TripDescriptor.SCHEDULED
+OWN_CALLS = (ADDED, NEW, REPLACEMENT)
+"""Trips whose calls are not those of the timetable."""
 
 
 @dataclass
@@ -96,7 +100,7 @@ def ids_are_unique(snapshot: Snapshot) -> Found:
     for many in (snapshot.vehicles, snapshot.trips):
         ids = [told.vehicle.id for told in many if told.HasField("vehicle")]
         yield from (f"vehicle {one!r} twice" for one in set(ids) if ids.count(one) > 1 or not one)
-    runs = [(snapshot.trip_id(told.trip), told.trip.start_date) for told in snapshot.trips]
+    runs = [run_of(told) for told in snapshot.trips]
     yield from (f"trip {one} twice" for one in set(runs) if runs.count(one) > 1)
 
 
@@ -107,20 +111,26 @@ def ids_stay_the_same(snapshot: Snapshot) -> Found:
     for entity in snapshot.positions.entity:
         if known.get(entity.vehicle.vehicle.id, entity.id) != entity.id:
             yield f"{entity.vehicle.vehicle.id}: {entity.id}"
-    runs = {run_of(entity.trip_update.trip): entity.id for entity in snapshot.before.updates.entity}
+    runs = {run_of(entity.trip_update): entity.id for entity in snapshot.before.updates.entity}
     for entity in snapshot.updates.entity:
-        if runs.get(run_of(entity.trip_update.trip), entity.id) != entity.id:
-            yield f"{run_of(entity.trip_update.trip)}: {entity.id}"
+        if runs.get(run_of(entity.trip_update), entity.id) != entity.id:
+            yield f"{run_of(entity.trip_update)}: {entity.id}"
 
 
-def run_of(trip: Any) -> tuple[str, str, str]:
+def run_of(told: Any) -> tuple[str, str, str]:
+    """The run of a trip update: a copy goes by its own name."""
+    trip = told.trip_properties if told.trip.schedule_relationship == DUPLICATED else told.trip
     return trip.trip_id, trip.start_date, trip.start_time
 
 
 def vehicle_and_trip_are_paired_alike(snapshot: Snapshot) -> Found:
     positions = {told.vehicle.id: told.trip for told in snapshot.vehicles}
     for told in snapshot.trips:
-        if told.HasField("vehicle") and positions.get(told.vehicle.id) != told.trip:
+        if not told.HasField("vehicle"):
+            continue
+        trip = positions.get(told.vehicle.id)
+        copied = trip is not None and told.trip.schedule_relationship == trip.schedule_relationship == DUPLICATED
+        if trip != told.trip and not (copied and (trip.trip_id, trip.start_date, trip.start_time) == run_of(told)):
             yield f"{told.vehicle.id}: {positions.get(told.vehicle.id)} and {told.trip}"
 
 
@@ -141,7 +151,8 @@ def calls_are_in_order_and_none_twice(snapshot: Snapshot) -> Found:
 
 def a_call_lies_ahead(snapshot: Snapshot) -> Found:
     for told in snapshot.trips:
-        if told.trip.schedule_relationship == CANCELED:
+        copied = told.trip.schedule_relationship == DUPLICATED and not told.stop_time_update
+        if told.trip.schedule_relationship == CANCELED or copied:
             continue
         times = [event.time for event in events(told)]
         if not times or max(times) < told.timestamp:
@@ -179,7 +190,7 @@ def every_call_says_when(snapshot: Snapshot) -> Found:
 def delay_and_time_agree_with_the_timetable(snapshot: Snapshot) -> Found:
     for told in snapshot.trips:
         trip_id = snapshot.trip_id(told.trip)
-        if snapshot.timetable.trip(trip_id) is None or told.trip.start_time:
+        if told.trip.schedule_relationship != SCHEDULED or snapshot.timetable.trip(trip_id) is None:
             continue
         calls = snapshot.timetable.calls_of(trip_id)
         zero = int(anchor(day_of(told.trip.start_date), snapshot.timetable.zone).timestamp())
@@ -194,7 +205,8 @@ def delay_and_time_agree_with_the_timetable(snapshot: Snapshot) -> Found:
 
 def the_delay_of_a_trip_is_told(snapshot: Snapshot) -> Found:
     for told in snapshot.trips:
-        wanted = bool(told.stop_time_update) and not told.trip.start_time
+        # Of the others there is no timetable to be behind.
+        wanted = bool(told.stop_time_update) and told.trip.schedule_relationship == SCHEDULED
         if told.HasField("delay") != wanted:
             yield f"{told.trip.trip_id}: {told.HasField('delay')}"
 
@@ -241,6 +253,8 @@ def vehicles_are_within_200_metres_of_their_line(snapshot: Snapshot) -> Found:
     for told in snapshot.vehicles:
         trip = snapshot.timetable.trip(snapshot.trip_id(told.trip)) if told.HasField("trip") else None
         line = snapshot.timetable.line_of(trip) if trip is not None else None
+        if told.trip.schedule_relationship == REPLACEMENT:
+            continue
         if trip is None or line is None or not told.HasField("position") or {trip.trip_id, trip.route_id} & detoured:
             continue
         off = line.locate(told.position.latitude, told.position.longitude).off
@@ -256,7 +270,7 @@ def detours(snapshot: Snapshot) -> Iterator[Any]:
 
 def trips_are_in_the_timetable(snapshot: Snapshot) -> Found:
     for told in (*snapshot.vehicles, *snapshot.trips):
-        if not told.HasField("trip") or told.trip.schedule_relationship == TripDescriptor.ADDED:
+        if not told.HasField("trip") or told.trip.schedule_relationship in (ADDED, NEW, DUPLICATED):
             continue
         trip = snapshot.timetable.trip(snapshot.trip_id(told.trip))
         if trip is None or (trip.route_id, trip.direction_id) != (told.trip.route_id, told.trip.direction_id):
@@ -276,15 +290,50 @@ def routes_and_stops_are_in_the_timetable(snapshot: Snapshot) -> Found:
 
 
 def numbers_of_calls_fit_their_stops(snapshot: Snapshot) -> Found:
+    told = (*snapshot.vehicles, *snapshot.trips)
+    own = [run.trip for run in told if run.HasField("trip") and run.trip.schedule_relationship in OWN_CALLS]
     pairs = [
         (t.trip, t.current_stop_sequence, t.stop_id) for t in snapshot.vehicles if t.HasField("current_stop_sequence")
     ]
     pairs += [(t.trip, call.stop_sequence, call.stop_id) for t in snapshot.trips for call in t.stop_time_update]
     for trip, number, stop in pairs:
+        if trip in own:
+            continue
         known = snapshot.timetable.trip(snapshot.trip_id(trip))
         calls = snapshot.timetable.calls_of(known.trip_id) if known is not None else None
         if calls is None or (number, stop) not in zip(calls.sequences, calls.stops, strict=True):
             yield f"{trip.trip_id}: {number} at {stop}"
+
+
+def new_and_replacing_trips_are_told_whole(snapshot: Snapshot) -> Found:
+    for told in snapshot.trips:
+        word = told.trip.schedule_relationship
+        if word not in (NEW, REPLACEMENT):
+            continue
+        if (snapshot.timetable.trip(told.trip.trip_id) is None) != (word == NEW) or not told.trip.HasField("route_id"):
+            yield f"{told.trip}"
+        for call in told.stop_time_update:
+            lacks = [name for name in ("stop_sequence", "stop_id", "arrival", "departure") if not call.HasField(name)]
+            if lacks and call.schedule_relationship not in (SKIPPED, NO_DATA):
+                yield f"{told.trip.trip_id}: {call} lacks {lacks}"
+
+
+def copies_have_a_name_and_a_start_of_their_own(snapshot: Snapshot) -> Found:
+    for told in snapshot.trips:
+        copied = told.trip.schedule_relationship == DUPLICATED
+        own = [name for name in ("trip_id", "start_date", "start_time") if told.trip_properties.HasField(name)]
+        if len(own) != (3 if copied else 0):
+            yield f"{told.trip.trip_id}: {own}"
+        if copied and snapshot.timetable.trip(told.trip_properties.trip_id) is not None:
+            yield f"{told.trip_properties.trip_id} is another trip"
+        if copied and snapshot.timetable.trip(told.trip.trip_id) is None:
+            yield f"{told.trip.trip_id} cannot be copied"
+
+
+def planned_times_are_those_of_trips_beside_the_timetable(snapshot: Snapshot) -> Found:
+    for told in snapshot.trips:
+        if told.trip.schedule_relationship not in (NEW, REPLACEMENT, DUPLICATED):
+            yield from (f"{told.trip.trip_id}: {one}" for one in events(told) if one.HasField("scheduled_time"))
 
 
 def alerts_say_what_and_whom_they_concern(snapshot: Snapshot) -> Found:
@@ -310,6 +359,8 @@ RULES: dict[str, Callable[[Snapshot], Found]] = {
         cancelled_trips_are_cancelled_whole, uncertainty_is_not_made_up, positions_are_on_earth,
         vehicles_are_within_200_metres_of_their_line, trips_are_in_the_timetable,
         routes_and_stops_are_in_the_timetable, numbers_of_calls_fit_their_stops, alerts_say_what_and_whom_they_concern,
+        new_and_replacing_trips_are_told_whole, copies_have_a_name_and_a_start_of_their_own,
+        planned_times_are_those_of_trips_beside_the_timetable,
     )
 }  # fmt: skip
 

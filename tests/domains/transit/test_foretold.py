@@ -14,6 +14,7 @@ from wayside.clock import ManualClock
 from wayside.runtime.trial import Trial
 from wayside_domains.transit import Network, Transit
 from wayside_domains.transit.foretold import Predictions
+from wayside_domains.transit.records import StopPrediction
 from wayside_domains.transit.timetable import Timetable
 
 EIGHT = datetime(2026, 11, 26, 7, tzinfo=UTC)  # at eight in Berlin, r1 leaves A; B 8:02, C 8:04 to 8:05, D 8:07
@@ -31,9 +32,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Timetable:
 
 
 def row(number: int | None, **more: Any) -> dict[str, Any]:
-    blank = dict.fromkeys(("stop_id", "arrival", "arrival_delay", "departure", "departure_delay", "relationship"))
+    blank = dict.fromkeys(StopPrediction.fields)
     call = str(number) if number is not None else str(more.get("stop_id"))
-    return {**HEAD, **blank, "stop_sequence": number, "call": call, "timestamp": EIGHT, **more}
+    return {**blank, **HEAD, "stop_sequence": number, "call": call, "timestamp": EIGHT, **more}
 
 
 def expected(table: Timetable, *rows: dict[str, Any], day: date = DAY) -> dict[int, Any]:
@@ -161,3 +162,6 @@ def test_nobody_is_missed_on_a_trip_that_was_cancelled(stage: Stage) -> None:
     assert [row["vehicle_id"] for row in stage.ask("silent", at=then).body["rows"]] == ["trip r1"]
     stage.tells({"call": "trip", "relationship": "CANCELED"})
     assert stage.ask("silent", at=clock(3.2).isoformat()).body["rows"] == []
+    assert [row["silent"] for row in stage.ask("lines").body["rows"]] == []
+    stage.tells({"call": "trip", "timestamp": clock(3.4).isoformat(), "removed": True})
+    assert [row["silent"] for row in stage.ask("lines").body["rows"]] == [1]

@@ -6,15 +6,17 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from tests.domains.transit.asking import Asking
 from wayside.adapters import UnusableBodyError
 from wayside.adapters.entities import Entities
 from wayside.clock import ManualClock
 from wayside.runtime.trial import Trial
 from wayside_domains.transit import Network, Transit
-from wayside_domains.transit.irish import SPACE, Reader, Stations, told_by
+from wayside_domains.transit.irish import SPACE, Reader, Stations, moment, told_by
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 
@@ -245,3 +247,39 @@ BOMB = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;"
 def test_what_is_no_such_document_is_refused(body: bytes) -> None:
     with pytest.raises(UnusableBodyError):
         Reader("irish").read(body, NOW)
+
+
+def test_trains_that_have_not_set_out_are_on_the_board_of_their_station() -> None:
+    trial = Trial(declared().domain(), clock=ManualClock(NOW))
+    names = {"P511": "Cork to Cobh", "D513": "Cobh to Cork", "A1": "Nowhere", "A2": "Cork to Tralee"}
+    due = NOW.astimezone(ZoneInfo("Europe/Dublin")) + timedelta(minutes=9)
+    said = {code: f"{code}\\n{way}\\nExpected Departure {due:%H:%M}" for code, way in names.items()}
+    said["A2"] = r"A2\nCork to Tralee\nExpected Departure 25:00"
+    day = f"{due:%d %b %Y}"
+    source: Any = trial.plan.feeds["irish_departures"].source
+    read = Reader("irish", trial.clock).departures
+    entities = Entities(source.identity, "timestamp")
+
+    def board(stop: str) -> list[dict[str, Any]]:
+        return list(Asking(trial)("departures", network="irish", stop=stop).body["departures"])
+
+    body = document(*(train(code, said=text, day=day) for code, text in said.items()))
+    assert trial.push("irish_departures", entities.apply(read(body), NOW)).rejected == 0
+    (one,) = board("Cork")
+    assert (one["trip_id"], one["headsign"], one["plan"]) == ("P511", "Cobh", "feed")
+    assert datetime.fromisoformat(one["expected"]) == due.replace(second=0, microsecond=0)
+    assert [row["trip_id"] for row in board("Cobh")] == ["D513"]
+    assert isinstance(trial.clock, ManualClock)
+    trial.clock.advance(60)
+    gone = document(train("P511", said=r"P511\n09:30 - Cork to Cobh (0 mins late)\nDeparted Cork next stop Kent"))
+    assert trial.push("irish_departures", entities.apply(read(gone), trial.clock.now())).rejected == 0
+    assert board("Cork") == board("Cobh") == []
+
+
+@pytest.mark.parametrize(
+    ("hour", "minute", "expected"),
+    [(9, 30, "2026-07-01T08:30"), (23, 59, "2026-07-01T22:59"), (0, 5, "2026-07-01T23:05"), (2, 59, "2026-07-02T01:59"),
+     (3, 0, "2026-07-01T02:00")],
+)  # fmt: skip
+def test_the_small_hours_are_the_last_of_a_trains_day(hour: int, minute: int, expected: str) -> None:
+    assert moment("20260701", hour, minute).isoformat().startswith(expected)

@@ -88,6 +88,7 @@ def hour() -> list[Snapshot]:
     world = positions_of(city.timetable)(THINGS, random.Random(50))
     trial.push("notices", NOTICES)
     found: list[Snapshot] = []
+    replaced = ""
     for step in range(120):
         clock.advance(30)
         now = clock.now()
@@ -96,9 +97,12 @@ def hour() -> list[Snapshot]:
             running = trial.table("vehicles").drop_nulls(["trip_id", "along", "delay"])
             coming = timetable.trips_on(now.date()).filter(starts=19 * 3600)["trip_id"]
             trial.push("stop_predictions", changes(running.row(0, named=True), running.row(1, named=True), coming, now))
+            replaced = running.row(2, named=True)["trip_id"]
         if step >= 20 and step % 2 == 0:
             expected = foretold(trial.table("vehicles"), now, random.Random(step))
+            expected = [row for row in expected if row["trip_id"] != replaced] + beside(replaced, now)
             assert trial.push("stop_predictions", expected).rejected == 0
+            trial.push("vehicle_positions", [{**EXTRA, "timestamp": now.isoformat()}])
         found.append(feeds.snapshot(timetable, found[-1] if found else None))
     return found
 
@@ -121,6 +125,30 @@ def foretold(vehicles: Any, now: datetime, chance: random.Random) -> list[dict[s
                  chance.choice(["arrival", "departure"]): at.isoformat()}
             )  # fmt: skip
     return said
+
+
+EXTRA = {
+    "network": "halcyon", "vehicle_id": "extra", "latitude": 36.2, "longitude": -33.4, "trip_id": "added-NEW",
+    "start_date": "20261126", "relationship": "NEW", "removed": False,
+}  # fmt: skip
+
+
+def beside(replaced: str, now: datetime) -> list[dict[str, Any]]:
+    """What an agency's feed tells of trips beside the timetable: whole ones, a copy, and one in place of another."""
+    timetable = city.timetable()
+    pattern, found = timetable.calls_of(replaced), []
+    route = timetable.trip(replaced).route_id  # type: ignore[union-attr]  # it runs
+    head = {"network": "halcyon", "start_date": "20261126", "timestamp": now.isoformat(), "removed": False}
+    runs = [("ADDED", "added-ADDED"), ("NEW", "added-NEW"), ("REPLACEMENT", replaced), ("DUPLICATED", "copy")]
+    for late, (word, trip_id) in enumerate(runs):
+        own = {"trip_id": trip_id, "trip_relationship": word, "relationship": word}
+        own |= {"copy_of": replaced, "start_time": "17:55:00"} if word == "DUPLICATED" else {"route_id": route}
+        for index, (stop, number) in enumerate(zip(pattern.stops, pattern.sequences, strict=True)):
+            at = BEGAN + timedelta(minutes=5 + late + 5 * index)  # it begins in the past and ends ahead
+            call = {"call": str(number), "stop_sequence": number, "stop_id": stop}
+            times = {"arrival": at.isoformat(), "departure": (at + timedelta(seconds=20)).isoformat()}
+            found.append({**head, **own, **call, **({} if word == "DUPLICATED" else times)})
+    return found
 
 
 def changes(cancelled: dict[str, Any], skipping: dict[str, Any], coming: Any, now: datetime) -> list[dict[str, Any]]:
@@ -154,6 +182,11 @@ def test_the_hour_holds_what_the_rules_are_about(hour: list[Snapshot]) -> None:
     assert any(
         call.schedule_relationship == 1 for snapshot in hour for t in snapshot.trips for call in t.stop_time_update
     )
+    words = {"ADDED", "NEW", "REPLACEMENT", "DUPLICATED"}
+    assert set(map(TripDescriptor.ScheduleRelationship.Name, relations)) >= words
+    extra = next(told for told in last.trips if told.trip.trip_id == "added-NEW")
+    assert extra.vehicle.id == "extra"
+    assert extra.stop_time_update[0].departure.time < last.now, "of a new trip also what is over"
     assert any(trip.delay > 120 for snapshot in hour for trip in snapshot.trips)
     assert any(trip.delay < -5 for snapshot in hour for trip in snapshot.trips)
     assert {entity.id for entity in last.alerts.entity} == {"lines", "stops", "both", "all"}
@@ -179,8 +212,9 @@ def test_alerts_say_whom_they_concern(hour: list[Snapshot]) -> None:
 
 
 def update(snapshot: Snapshot) -> Any:
-    """A trip with several calls ahead, and the vehicle that runs it."""
-    return next(trip for trip in snapshot.trips if len(trip.stop_time_update) > 3 and trip.HasField("vehicle"))
+    """A trip of the timetable with several calls ahead, and the vehicle that runs it."""
+    planned = (trip for trip in snapshot.trips if trip.trip.schedule_relationship == TripDescriptor.SCHEDULED)
+    return next(trip for trip in planned if len(trip.stop_time_update) > 3 and trip.HasField("vehicle"))
 
 
 def cancel_half(snapshot: Snapshot) -> None:
@@ -233,7 +267,8 @@ def written_out(snapshot: Snapshot) -> None:
 
 
 def foreign_trip(snapshot: Snapshot) -> None:
-    next(told for told in snapshot.vehicles if told.HasField("trip")).trip.trip_id = "nobody's"
+    known = (told for told in snapshot.vehicles if told.HasField("trip") and told.vehicle.id != "extra")
+    next(known).trip.trip_id = "nobody's"
 
 
 def foreign_stop(snapshot: Snapshot) -> None:
@@ -277,6 +312,27 @@ def made_up(snapshot: Snapshot) -> None:
     update(snapshot).stop_time_update[0].departure.uncertainty = 60
 
 
+def beside_it(snapshot: Snapshot, word: Any) -> Any:
+    return next(told for told in snapshot.trips if told.trip.schedule_relationship == word)
+
+
+def half_a_call(snapshot: Snapshot) -> None:
+    beside_it(snapshot, TripDescriptor.NEW).stop_time_update[1].ClearField("departure")
+
+
+def known_as_new(snapshot: Snapshot) -> None:
+    update(snapshot).trip.schedule_relationship = TripDescriptor.NEW
+
+
+def without_a_start(snapshot: Snapshot) -> None:
+    beside_it(snapshot, TripDescriptor.DUPLICATED).trip_properties.ClearField("start_time")
+
+
+def under_the_same_name(snapshot: Snapshot) -> None:
+    told = beside_it(snapshot, TripDescriptor.DUPLICATED)
+    told.trip_properties.trip_id = told.trip.trip_id
+
+
 def wrong_delay(snapshot: Snapshot) -> None:
     update(snapshot).stop_time_update[1].arrival.delay += 7
 
@@ -308,6 +364,11 @@ PLANTED: dict[str, list[Callable[[Snapshot], None]]] = {
     "trips_are_in_the_timetable": [foreign_trip, of("update.trip.route_id", "M2x")],
     "routes_and_stops_are_in_the_timetable": [foreign_stop],
     "numbers_of_calls_fit_their_stops": [foreign_stop],
+    "new_and_replacing_trips_are_told_whole": [half_a_call, known_as_new],
+    "copies_have_a_name_and_a_start_of_their_own": [without_a_start, under_the_same_name],
+    "planned_times_are_those_of_trips_beside_the_timetable": [
+        lambda snapshot: setattr(update(snapshot).stop_time_update[0].departure, "scheduled_time", 1_800_000_000)
+    ],
     "alerts_say_what_and_whom_they_concern": [of("alert.informed_entity", None), of("alert.header_text", None)],
 }  # fmt: skip
 

@@ -26,6 +26,7 @@ from wayside.settings import Settings
 from wayside_domains.transit import Network, Transit, city
 from wayside_domains.transit.matching import known
 from wayside_domains.transit.networks import Networks
+from wayside_domains.transit.records import VehiclePosition
 from wayside_domains.transit.swapping import UNDER_WAY, Swap, chores_of
 
 
@@ -172,7 +173,7 @@ def test_a_folder_is_read_again_when_one_of_its_files_has_changed(tmp_path: Path
 
 
 def position(trip: str) -> dict[str, Any]:
-    row: dict[str, Any] = dict.fromkeys(("route_id", "direction_id", "reported_delay", "stop_sequence"))
+    row: dict[str, Any] = dict.fromkeys(VehiclePosition.fields)
     at = datetime(2026, 11, 26, 7, 3, tzinfo=UTC)
     return row | {
         "network": "x", "vehicle_id": "v", "timestamp": at, "removed": False, "trip_id": trip, "latitude": 0.0,

@@ -120,6 +120,8 @@ export interface CallRow {
   planned: string | null;
   expected: string | null;
   state: string;
+  /** A word or two on what is particular about it. */
+  note?: string | null;
 }
 
 /** A map as its domain declares it: names of columns by the part that they play. */

@@ -8,6 +8,7 @@ export interface Call {
   thing: string;
   place: string;
   placeName: string;
+  /** NaN where nothing is planned: it is only expected. */
   planned: number;
   /** NaN where nothing is expected: by the plan only. */
   expected: number;
@@ -15,6 +16,10 @@ export interface Call {
   toward: string;
   direction: number | null;
   state: string;
+  /** A word or two on what is particular about it, or nothing. */
+  note: string;
+  /** Tells it apart from the others of its answer. */
+  key: string;
 }
 
 /** What people should know of a thing or a place. */
@@ -89,10 +94,17 @@ export class Calls {
 
 /** The calls of an answer, the next one first. */
 export function readCalls(rows: CallRow[]): Call[] {
+  const seen: Record<string, number> = {};
+  const keyOf = (row: CallRow) => {
+    const key = [row.thing, row.place, row.planned ?? row.expected, row.line, row.toward].join('\u001f');
+    seen[key] = (seen[key] ?? 0) + 1;
+    return `${key}\u001f${seen[key]}`;
+  };
   return rows
     .map((row) => ({
       thing: row.thing ?? '', place: row.place ?? '', placeName: row.place_name ?? '', planned: instant(row.planned), expected: instant(row.expected),
       line: row.line ?? '', toward: row.toward ?? '', direction: row.direction ?? null, state: row.state,
+      note: row.note ?? '', key: keyOf(row),
     }))
     .sort((a, b) => due(a) - due(b));
 }
