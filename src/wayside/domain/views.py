@@ -53,7 +53,8 @@ class Queries(Protocol):
 
         Tables hold what was told within `back` before it, as the log has it, or the lake beyond the log's retention;
         a table of a step that neither keeps (one that compares rows, or joins them) cannot be asked. Windows are those
-        that are known today.
+        that are known today; running totals are those of the instant, and raise UnknownPastError where they cannot be
+        found again.
         """
 
     def generator(self, feed: str) -> Generator:

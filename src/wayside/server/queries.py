@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -13,10 +13,12 @@ from wayside.domain.views import BACK, Generator
 from wayside.errors import NotFoundError
 from wayside.server.past import as_of
 from wayside.server.services import Services
+from wayside.server.totals import totals_at
 from wayside.server.windows import declared, partials, summed
-from wayside.specs import WindowSpec
+from wayside.specs import ENDLESS, TIME, WindowSpec
 
 Where = Mapping[str, Sequence[Any]] | None
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LiveQueries:
@@ -73,6 +75,22 @@ class PastQueries(LiveQueries):
 
     def now(self) -> datetime:
         return self._at
+
+    def windows(self, name: str, start: datetime, end: datetime, where: Where = None) -> pl.DataFrame:
+        spec = self._spec(name)
+        if not spec.endless:
+            return super().windows(name, start, end, where)
+        rows = totals_at(self._services, self._services.plan.windows[name], self._at, spec.by, where)
+        ever = [
+            pl.lit(edge, TIME).alias(which) for edge, which in ((EVER, "window_start"), (EVER + ENDLESS, "window_end"))
+        ]
+        return declared(spec, rows.with_columns(*ever, open=pl.lit(True)))
+
+    def summary(self, name: str, start: datetime, end: datetime, *, by: Sequence[str], where: Where) -> pl.DataFrame:
+        spec = self._spec(name)
+        if not spec.endless:
+            return super().summary(name, start, end, by=by, where=where)
+        return summed(spec, totals_at(self._services, self._services.plan.windows[name], self._at, by, where), by)
 
     def table(self, name: str, where: Where = None) -> pl.DataFrame:
         return as_of(self._services, self._table(name), self._at, self._back, where)
