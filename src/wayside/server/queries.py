@@ -41,7 +41,7 @@ class LiveQueries:
         spec = self._spec(name)
         return summed(spec, partials(self._services, spec, start, end, where), by)
 
-    def past(self, at: datetime, *, back: timedelta = BACK) -> LiveQueries:
+    def past(self, at: datetime, *, back: timedelta | None = BACK) -> LiveQueries:
         return PastQueries(self._services, at, back)
 
     def generator(self, feed: str) -> Generator:
@@ -68,7 +68,7 @@ class LiveQueries:
 class PastQueries(LiveQueries):
     """The same as of an instant: tables are found again in the log, or in the lake where it has let go of them."""
 
-    def __init__(self, services: Services, at: datetime, back: timedelta) -> None:
+    def __init__(self, services: Services, at: datetime, back: timedelta | None) -> None:
         super().__init__(services)
         self._at = at
         self._back = back

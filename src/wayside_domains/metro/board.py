@@ -44,12 +44,7 @@ def board_of(path: str, names: Sequence[str]) -> Endpoint:
         now, runs, sky = queries.now(), queries.table(trains), queries.table(weather).sort("timestamp").tail(1)
         clock, heard = newest(runs, sky, "timestamp"), newest(runs, sky, "sent_at")
         since = (clock or now) - HOUR
-        counts: Counts
-        if past:
-            counts, notes = counted(live, total, now, since)
-        else:
-            ever = summed(queries.summary(total, *EVER, by=["station_id"], where=None))
-            counts, notes = {"entries": ever, "hour": summed(queries.windows(recent, since, EVER[1], None))}, []
+        counts, notes = counted_by(live, total, now, since) if past else counted(live, total, recent, since)
         cells = cells_of(runs, queries.table(arrivals))
         places = live.table(stations).sort("order", "station_id").to_dicts()
         groups = [
@@ -77,7 +72,13 @@ def board_of(path: str, names: Sequence[str]) -> Endpoint:
     return Endpoint("GET", path, board, summary, parameters=asked, replies=REPLIES)
 
 
-def counted(live: Queries, total: str, now: datetime, since: datetime) -> tuple[Counts, list[str]]:
+def counted(live: Queries, total: str, recent: str, since: datetime) -> tuple[Counts, list[str]]:
+    """Entries in all and since an instant, as of now; nothing is to be said of them."""
+    ever = summed(live.summary(total, *EVER, by=["station_id"], where=None))
+    return {"entries": ever, "hour": summed(live.windows(recent, since, EVER[1], None))}, []
+
+
+def counted_by(live: Queries, total: str, now: datetime, since: datetime) -> tuple[Counts, list[str]]:
     """Entries by an instant of the past, in all and in the quarters of an hour since another; and where that is from.
 
     Null for both where it cannot be found again.

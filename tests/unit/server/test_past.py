@@ -33,6 +33,16 @@ class Step(Sample, key=("station", "sensor"), time="at"):
     before: float | None
 
 
+class Offer(Record, key="name", time="since"):
+    """Something that is there until it has gone."""
+
+    name: str
+    since: datetime
+    price: int
+    removed: bool
+    gone: datetime | None
+
+
 class Word(Record, key="station", time="since"):
     """What a station is called."""
 
@@ -56,10 +66,15 @@ def domain() -> Domain:
     latest = Topic("words", Word).table("words_latest")
     named = samples.join("named", latest, on=["station"], into=Named, how="left")
     known = samples.join("known", latest, on=["station"], into=Named)
+    offers = Topic("offers", Offer, retention="400d")
+    cheap = offers.stream("cheap", into=Offer, transform=lambda rows: rows.filter(pl.col("price") < 50))
+    left = {"deleted": pl.col("removed"), "gone": "gone"}
     return Domain(
         "weather",
         "Weather",
         flow=[
+            offers.table("offers_latest", **left),
+            cheap.table("cheap_latest", **left),
             samples.table("latest", deleted=pl.col("note") == "gone"),
             samples.table("stations", by=["station"]),
             warmer.table("warmer_latest"),
@@ -144,6 +159,31 @@ def test_a_table_is_what_it_was_then(world: World, table: str, second: int, rows
     assert world.then(table, second) == rows
     world.forget()
     assert world.then(table, second) == rows, "from the lake"
+
+
+@pytest.mark.parametrize("table", ["offers_latest", "cheap_latest"])
+def test_what_has_gone_since_was_there_however_long_ago_it_was_told(world: World, table: str) -> None:
+    def offer(day: int, name: str, price: int, gone: int | None = None) -> dict[str, Any]:
+        when = None if gone is None else (NOON + timedelta(days=gone)).isoformat()
+        since = (NOON + timedelta(days=day)).isoformat()
+        return {"name": name, "since": since, "price": price, "removed": gone is not None, "gone": when}
+
+    for days, said in (
+        (0, offer(0, "tea", 1)), (1, offer(1, "tea", 2)), (1, offer(1, "rum", 9)), (2, offer(1, "rum", 9, gone=2)),
+        (4, offer(4, "rum", 8)), (30, offer(1, "tea", 2, gone=30)), (40, offer(40, "ink", 70)),
+    ):  # fmt: skip
+        world.clock.advance(max(0.0, (NOON + timedelta(days=days) - world.clock.now()).total_seconds()))
+        assert world.trial.push("offers", [said]).rejected == 0
+
+    def then(day: float) -> dict[str, int]:
+        found = world.queries.past(NOON + timedelta(days=day), back=None).table(table)
+        return dict(found.select("name", "price").rows())
+
+    wanted = {0.5: {"tea": 1}, 1.5: {"tea": 2, "rum": 9}, 3: {"tea": 2}, 29: {"tea": 2, "rum": 8}, 31: {"rum": 8}}
+    assert {day: then(day) for day in wanted} == wanted
+    world.forget()
+    assert {day: then(day) for day in wanted} == wanted
+    assert then(-1) == {}
 
 
 def test_rows_can_be_chosen(world: World) -> None:
