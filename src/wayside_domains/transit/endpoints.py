@@ -43,23 +43,23 @@ def board_of(networks: Networks, tables: Tables, name: str) -> Endpoint:
             return problem(422, "Not a number", "`before` and `ahead` are whole minutes.")
         if not (0 <= before <= MOST and 0 <= ahead <= MOST):
             return problem(422, "Out of range", f"`before` and `ahead` are 0 to {MOST} minutes.")
-        timetable = networks.timetable(given["network"])
+        now, past = queries.now(), bool(given.get("at"))
+        then = networks.as_of(now if past else None)
+        timetable = then.timetable(given["network"])
         if timetable is None or timetable.place(given["stop"]) is None:
             known = ", ".join(network.name for network in networks)
             return problem(404, "Not found", f"There is no such stop in that network. Networks: {known}.")
-        now = queries.now()
         runs = runs_of(queries.table(tables.vehicles, {"network": [timetable.network]}))
-        network, past = timetable.network, bool(given.get("at"))
-        expects = partial(predictions_at, queries, tables.predictions, network, past=past)
+        expects = partial(predictions_at, queries, tables.predictions, timetable.network, past=past)
         span = {"before": timedelta(minutes=before), "ahead": timedelta(minutes=ahead)}
         rows = departures(timetable, given["stop"], now, runs, **span, expects=expects)
-        return written(timetable, given["stop"], now, rows)
+        return written(timetable, given["stop"], now, rows, then.notes)
 
     summary = "What leaves a stop or station: planned and expected"
     return Endpoint("GET", f"/api/{name}/departures", dated(board), summary, parameters=PARAMETERS, replies=REPLIES)
 
 
-def written(timetable: Timetable, stop: str, now: datetime, rows: list[Departure]) -> Answer:
+def written(timetable: Timetable, stop: str, now: datetime, rows: list[Departure], notes: list[str]) -> Answer:
     """A board as JSON."""
     place = timetable.place(stop)
     body = {
@@ -69,6 +69,7 @@ def written(timetable: Timetable, stop: str, now: datetime, rows: list[Departure
         "stop_id": stop,
         "stop": place[0] if place else stop,
         "basis": words_of((row.basis for row in rows), "schedule plus the vehicle's present delay"),
+        "notes": notes,
         "departures": [{**asdict(row), "planned": iso(row.planned), "expected": iso(row.expected)} for row in rows],
     }
     return Answer(200, body)

@@ -117,14 +117,15 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
 
     def of_thing(live: Queries, queries: Queries, thing: str) -> Answer:
         rows, notices = [], []
+        then = networks.as_of(queries.now() if queries is not live else None)
         for state in queries.table(tables.vehicles, {"vehicle_id": [thing]}).to_dicts():
             network, trips = state["network"], [state["trip_id"]] if state["trip_id"] is not None else []
             told = predictions_at(queries, tables.predictions, network, trips, past=queries is not live)
-            own = calls_of_vehicle(networks, state, told)
+            own = calls_of_vehicle(then, state, told)
             ahead = [row["place"].partition("/")[2] for row in own]
             rows += own
-            notices += said(live, queries, network, of_vehicle(state, networks.timetable(network), ahead))
-        return answered(queries, rows, notices)
+            notices += said(live, queries, network, of_vehicle(state, then.timetable(network), ahead))
+        return answered(queries, rows, notices, then.notes)
 
     def calls(live: Queries, _: Any, given: Mapping[str, str]) -> Answer:
         try:
@@ -136,7 +137,8 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         network, slash, stop = given.get("place", "").partition("/")
         if not slash:
             return problem(422, "A parameter is missing", "Give `thing` (a vehicle) or `place` (network/stop).")
-        timetable = networks.timetable(network)
+        then = networks.as_of(queries.now() if queries is not live else None)
+        timetable = then.timetable(network)
         if timetable is None or timetable.place(stop) is None:
             return problem(404, "Not found", "There is no such stop in that network.")
         spans = [given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))]
@@ -147,15 +149,15 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         expects = partial(predictions_at, queries, tables.predictions, network, past=queries is not live)
         found = departures(timetable, stop, queries.now(), runs, **span, expects=expects)
         concern = of_stop(timetable, stop, {row.route_id for row in found})
-        return answered(queries, board(timetable, stop, found), said(live, queries, network, concern))
+        return answered(queries, board(timetable, stop, found), said(live, queries, network, concern), then.notes)
 
     return calls
 
 
-def answered(queries: Queries, rows: list[dict[str, Any]], notices: list[dict[str, Any]]) -> Answer:
-    """Calls with what their expected times rest on."""
+def answered(queries: Queries, rows: list[dict[str, Any]], notices: list[dict[str, Any]], notes: list[str]) -> Answer:
+    """Calls with what their expected times rest on, and what is to be said of the plan."""
     basis = words_of((row["basis"] for row in rows), BASIS)
-    return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": basis, "notices": notices})
+    return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": basis, "notices": notices, "notes": notes})
 
 
 def silence(networks: Networks, tables: Tables) -> Handler:
@@ -173,9 +175,10 @@ def silence(networks: Networks, tables: Tables) -> Handler:
         if not given.get("at"):
             # Of a network that was silent as a whole until just now nobody can say which of its trips are.
             spoken = {network for network in spoken if now - first.setdefault(network, now) >= SETTLED}
-        timetables = [timetable for timetable in networks.timetables() if timetable.network in spoken]
+        then = networks.as_of(now if given.get("at") else None)
+        timetables = [timetable for timetable in then.timetables() if timetable.network in spoken]
         found = [row for timetable in timetables for row in unheard(timetable, now, known)]
-        return Answer(200, {"now": iso(now), "rows": found[:MOST]})
+        return Answer(200, {"now": iso(now), "rows": found[:MOST], "notes": then.notes})
 
     return silent
 
