@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from wayside.domain import AT, Answer, Endpoint, Queries, dated, problem
-from wayside_domains.transit.answering import Tables, iso
+from wayside_domains.transit.answering import UNHEARD, Tables, iso
 from wayside_domains.transit.boards import Departure, departures, runs_of, words_of
 from wayside_domains.transit.foretold import predictions_at
 from wayside_domains.transit.networks import Networks
@@ -49,11 +49,14 @@ def board_of(networks: Networks, tables: Tables, name: str) -> Endpoint:
         if timetable is None or timetable.place(given["stop"]) is None:
             known = ", ".join(network.name for network in networks)
             return problem(404, "Not found", f"There is no such stop in that network. Networks: {known}.")
-        runs = runs_of(queries.table(tables.vehicles, {"network": [timetable.network]}))
+        heard = queries.table(tables.vehicles, {"network": [timetable.network]})
+        runs = runs_of(heard)
         expects = partial(predictions_at, queries, tables.predictions, timetable.network, past=past)
         span = {"before": timedelta(minutes=before), "ahead": timedelta(minutes=ahead)}
         rows = departures(timetable, given["stop"], now, runs, **span, expects=expects)
-        return written(timetable, given["stop"], now, rows, then.notes)
+        return written(
+            timetable, given["stop"], now, rows, [*then.notes, *([UNHEARD] if past and heard.is_empty() else [])]
+        )
 
     summary = "What leaves a stop or station: planned and expected"
     return Endpoint("GET", f"/api/{name}/departures", dated(board), summary, parameters=PARAMETERS, replies=REPLIES)

@@ -28,7 +28,7 @@ from wayside.domain import (
     problem,
     wrong_instant,
 )
-from wayside_domains.transit.answering import Tables, iso
+from wayside_domains.transit.answering import UNHEARD, Tables, iso
 from wayside_domains.transit.boards import DEAD, Departure, departures, expected_at, runs_of, words_of
 from wayside_domains.transit.foretold import CANCELLED, Foretold, Predictions, predictions_at
 from wayside_domains.transit.networks import Networks
@@ -145,11 +145,13 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         if not all(text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LONGEST for text in spans):
             return problem(422, "Not a number", f"`before` and `ahead` are whole minutes up to {LONGEST}.")
         span = dict(zip(("before", "ahead"), (timedelta(minutes=int(text)) for text in spans), strict=True))
-        runs = runs_of(queries.table(tables.vehicles, {"network": [network]}))
+        heard = queries.table(tables.vehicles, {"network": [network]})
+        runs, unknown = runs_of(heard), [UNHEARD] if queries is not live and heard.is_empty() else []
         expects = partial(predictions_at, queries, tables.predictions, network, past=queries is not live)
         found = departures(timetable, stop, queries.now(), runs, **span, expects=expects)
         concern = of_stop(timetable, stop, {row.route_id for row in found})
-        return answered(queries, board(timetable, stop, found), said(live, queries, network, concern), then.notes)
+        rows, notices = board(timetable, stop, found), said(live, queries, network, concern)
+        return answered(queries, rows, notices, [*then.notes, *unknown])
 
     return calls
 

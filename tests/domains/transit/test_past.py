@@ -100,6 +100,15 @@ def test_an_answer_of_the_past_is_the_one_that_was_given_then(told: Told) -> Non
     assert {one["title"] for one in now["notices"]} == {"B is open again", "C is closed"}
 
 
+def test_before_the_first_record_there_is_the_timetable_alone_and_that_is_said(told: Told) -> None:
+    early = (BEGAN - timedelta(days=7)).isoformat()
+    for (path, given), rows in zip(QUESTIONS, ("departures", "rows"), strict=False):
+        found = Asking(told.trial)(path, at=early, **given).body
+        assert found[rows]
+        assert ["the timetable alone" in note for note in found["notes"]] == [True]
+        assert told.answers[path]["notes"] == []
+
+
 def test_what_called_by_then_is_told_and_nothing_later(told: Told) -> None:
     rows = told.ask("passed", place="halcyon/central", minutes="8")["rows"]
     assert rows
