@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -144,16 +144,23 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         spans = [given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))]
         if not all(text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LONGEST for text in spans):
             return problem(422, "Not a number", f"`before` and `ahead` are whole minutes up to {LONGEST}.")
-        span = dict(zip(("before", "ahead"), (timedelta(minutes=int(text)) for text in spans), strict=True))
-        heard = queries.table(tables.vehicles, {"network": [network]})
-        runs, unknown = runs_of(heard), [UNHEARD] if queries is not live and heard.is_empty() else []
-        expects = partial(predictions_at, queries, tables.predictions, network, past=queries is not live)
-        found = departures(timetable, stop, queries.now(), runs, **span, expects=expects)
+        found, unknown = leaving(tables, queries, timetable, stop, spans, past=queries is not live)
         concern = of_stop(timetable, stop, {row.route_id for row in found})
         rows, notices = board(timetable, stop, found), said(live, queries, network, concern)
         return answered(queries, rows, notices, [*then.notes, *unknown])
 
     return calls
+
+
+def leaving(
+    tables: Tables, queries: Queries, timetable: Timetable, stop: str, spans: Sequence[str], *, past: bool
+) -> tuple[list[Departure], list[str]]:
+    """What leaves a stop in so many minutes before and after the instant; and, of the past, that nothing is known."""
+    heard = queries.table(tables.vehicles, {"network": [timetable.network]})
+    before, ahead = (timedelta(minutes=int(text)) for text in spans)
+    expects = partial(predictions_at, queries, tables.predictions, timetable.network, past=past)
+    found = departures(timetable, stop, queries.now(), runs_of(heard), before=before, ahead=ahead, expects=expects)
+    return found, [UNHEARD] if past and heard.is_empty() else []
 
 
 def answered(queries: Queries, rows: list[dict[str, Any]], notices: list[dict[str, Any]], notes: list[str]) -> Answer:
