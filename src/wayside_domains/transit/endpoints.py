@@ -12,6 +12,7 @@ from wayside.domain import AT, Answer, Endpoint, Queries, dated, problem
 from wayside_domains.transit.answering import UNHEARD, Tables, iso
 from wayside_domains.transit.boards import Departure, departures, runs_of, words_of
 from wayside_domains.transit.foretold import predictions_at
+from wayside_domains.transit.heard import vehicles_of
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.timetable import Timetable
 
@@ -49,7 +50,7 @@ def board_of(networks: Networks, tables: Tables, name: str) -> Endpoint:
         if timetable is None or timetable.place(given["stop"]) is None:
             known = ", ".join(network.name for network in networks)
             return problem(404, "Not found", f"There is no such stop in that network. Networks: {known}.")
-        heard = queries.table(tables.vehicles, {"network": [timetable.network]})
+        heard = vehicles_of(queries, tables.vehicles, then, {"network": [timetable.network]})
         runs = runs_of(heard)
         expects = partial(predictions_at, queries, tables.predictions, timetable.network, past=past)
         span = {"before": timedelta(minutes=before), "ahead": timedelta(minutes=ahead)}

@@ -139,6 +139,11 @@ class Networks:
         self.by_name = {network.name: network for network in networks}
         self.notes: list[str] = []
 
+    @property
+    def changed(self) -> bool:
+        """Whether any of these timetables is another one than that of now."""
+        return False
+
     def as_of(self, at: datetime | None) -> Networks:
         """The same networks with the timetables that were in use at an instant; these for null."""
         return self if at is None else PastNetworks(self, at)
@@ -162,6 +167,11 @@ class PastNetworks(Networks):
     def __init__(self, networks: Networks, at: datetime) -> None:
         super().__init__(*networks)
         self._at = at
+
+    @property
+    def changed(self) -> bool:
+        pairs = [(network.as_of(self._at).timetable, network.read()) for network in self]
+        return any(then is not None and now is not None and then.calls is not now.calls for then, now in pairs)
 
     def timetable(self, name: str) -> Timetable | None:
         network = self.by_name.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -31,6 +31,7 @@ from wayside.domain import (
 from wayside_domains.transit.answering import UNHEARD, Tables, iso
 from wayside_domains.transit.boards import DEAD, Departure, departures, expected_at, runs_of, words_of
 from wayside_domains.transit.foretold import CANCELLED, Foretold, Predictions, predictions_at
+from wayside_domains.transit.heard import vehicles_of
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.noticing import Concern, notices_at, of_stop, of_vehicle, shown
 from wayside_domains.transit.times import anchor, day_of, service_days, text_of
@@ -118,7 +119,7 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
     def of_thing(live: Queries, queries: Queries, thing: str) -> Answer:
         rows, notices = [], []
         then = networks.as_of(queries.now() if queries is not live else None)
-        for state in queries.table(tables.vehicles, {"vehicle_id": [thing]}).to_dicts():
+        for state in vehicles_of(queries, tables.vehicles, then, {"vehicle_id": [thing]}).to_dicts():
             network, trips = state["network"], [state["trip_id"]] if state["trip_id"] is not None else []
             told = predictions_at(queries, tables.predictions, network, trips, past=queries is not live)
             own = calls_of_vehicle(then, state, told)
@@ -141,10 +142,13 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         timetable = then.timetable(network)
         if timetable is None or timetable.place(stop) is None:
             return problem(404, "Not found", "There is no such stop in that network.")
-        spans = [given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))]
-        if not all(text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LONGEST for text in spans):
+        span = span_of(given)
+        if span is None:
             return problem(422, "Not a number", f"`before` and `ahead` are whole minutes up to {LONGEST}.")
-        found, unknown = leaving(tables, queries, timetable, stop, spans, past=queries is not live)
+        heard = vehicles_of(queries, tables.vehicles, then, {"network": [network]})
+        unknown = [UNHEARD] if queries is not live and heard.is_empty() else []
+        expects = partial(predictions_at, queries, tables.predictions, network, past=queries is not live)
+        found = departures(timetable, stop, queries.now(), runs_of(heard), **span, expects=expects)
         concern = of_stop(timetable, stop, {row.route_id for row in found})
         rows, notices = board(timetable, stop, found), said(live, queries, network, concern)
         return answered(queries, rows, notices, [*then.notes, *unknown])
@@ -152,15 +156,12 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
     return calls
 
 
-def leaving(
-    tables: Tables, queries: Queries, timetable: Timetable, stop: str, spans: Sequence[str], *, past: bool
-) -> tuple[list[Departure], list[str]]:
-    """What leaves a stop in so many minutes before and after the instant; and, of the past, that nothing is known."""
-    heard = queries.table(tables.vehicles, {"network": [timetable.network]})
-    before, ahead = (timedelta(minutes=int(text)) for text in spans)
-    expects = partial(predictions_at, queries, tables.predictions, timetable.network, past=past)
-    found = departures(timetable, stop, queries.now(), runs_of(heard), before=before, ahead=ahead, expects=expects)
-    return found, [UNHEARD] if past and heard.is_empty() else []
+def span_of(given: Mapping[str, str]) -> dict[str, timedelta] | None:
+    """How long before and after the instant is asked for; null for what is no whole number of minutes in range."""
+    spans = {name: given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))}
+    if not all(text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LONGEST for text in spans.values()):
+        return None
+    return {name: timedelta(minutes=int(text)) for name, text in spans.items()}
 
 
 def answered(queries: Queries, rows: list[dict[str, Any]], notices: list[dict[str, Any]], notes: list[str]) -> Answer:

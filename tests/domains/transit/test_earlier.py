@@ -100,6 +100,28 @@ def test_a_board_of_then_has_the_timetable_of_then(world: World) -> None:
     check()
 
 
+def test_delays_of_then_are_those_against_the_timetable_of_then(world: World) -> None:
+    at = BEGAN + timedelta(minutes=3)
+    place = {"latitude": 0.0, "longitude": 1.005, "trip_id": "r1", "start_date": "20261126"}
+    told = {"network": "x", "vehicle_id": "v", "timestamp": at.isoformat(), "removed": False, **place}
+    world.clock.advance(180)
+
+    def asked(at: datetime | None) -> tuple[Any, Any]:
+        ask, given = Asking(world.trial), {"at": at.isoformat()} if at else {}
+        board = ask("calls", place="x/B", **given).body["rows"]
+        return [row for row in board if row["thing"] == "v"], ask("calls", thing="v", **given).body["rows"]
+
+    world.trial.push("vehicle_positions", [told])
+    before = asked(None)
+    assert before[0][0]["basis"] == "delay"
+    assert before[1]
+    world.change(1, without("r1"))
+    world.change(48, without("r1", "r2"))
+    world.clock.advance(2 * 86_400)
+    world.swap(world.folder / "own")  # from now on nobody knows r1 any more
+    assert asked(at) == before
+
+
 def test_trips_that_were_under_way_then_are_known_by_the_timetable_before(world: World) -> None:
     world.change(1, without("r1"))
     world.change(100, without("r2"))
