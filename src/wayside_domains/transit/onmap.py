@@ -113,9 +113,6 @@ def endpoints_of(networks: Networks, tables: Tables, name: str) -> list[Endpoint
 def calls_at(networks: Networks, tables: Tables) -> Handler:
     """What answers for the calls of a vehicle, and for those at a stop, with the notices that concern it."""
 
-    def said(live: Queries, queries: Queries, network: str, concern: Concern) -> list[dict[str, Any]]:
-        return shown(notices_at(live, queries, tables.notices, network), concern, queries.now(), iso)
-
     def of_thing(live: Queries, queries: Queries, thing: str) -> Answer:
         rows, notices = [], []
         then = networks.as_of(queries.now() if queries is not live else None)
@@ -125,7 +122,7 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
             own = calls_of_vehicle(then, state, told)
             ahead = [row["place"].partition("/")[2] for row in own]
             rows += own
-            notices += said(live, queries, network, of_vehicle(state, then.timetable(network), ahead))
+            notices += said(live, queries, tables, of_vehicle(state, then.timetable(network), ahead), network)
         return answered(queries, rows, notices, then.notes)
 
     def calls(live: Queries, _: Any, given: Mapping[str, str]) -> Answer:
@@ -150,10 +147,15 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         expects = partial(predictions_at, queries, tables.predictions, network, past=queries is not live)
         found = departures(timetable, stop, queries.now(), runs_of(heard), **span, expects=expects)
         concern = of_stop(timetable, stop, {row.route_id for row in found})
-        rows, notices = board(timetable, stop, found), said(live, queries, network, concern)
+        rows, notices = board(timetable, stop, found), said(live, queries, tables, concern, network)
         return answered(queries, rows, notices, [*then.notes, *unknown])
 
     return calls
+
+
+def said(live: Queries, queries: Queries, tables: Tables, concern: Concern, network: str) -> list[dict[str, Any]]:
+    """The notices of a network that concern something, as of the instant of the questions."""
+    return shown(notices_at(live, queries, tables.notices, network), concern, queries.now(), iso)
 
 
 def span_of(given: Mapping[str, str]) -> dict[str, timedelta] | None:
