@@ -45,6 +45,10 @@ class NotFoundError(WaysideError):
     """A table, window, feed or domain of this name does not exist."""
 
 
+class UnknownPastError(WaysideError):
+    """What was at an instant of the past cannot be found again from what is kept."""
+
+
 class OffsetOutOfRangeError(WaysideError):
     """The offset lies before the start of the log: retention has removed it (data loss for this reader)."""
 

@@ -23,6 +23,7 @@ from wayside.values import (
     PartitionInfo,
     Position,
     Receipt,
+    Standing,
     Tier,
 )
 
@@ -202,6 +203,9 @@ class Engine(Protocol):
 
     def open_windows(self, name: str) -> pl.DataFrame:
         """Partial rows of the windows that are still open, as of the last commit."""
+
+    def standing(self, name: str) -> Standing:
+        """The same with the offsets up to which the log is counted in them: rows and offsets belong together."""
 
     def status(self) -> list[NodeStatus]: ...
 

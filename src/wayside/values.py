@@ -97,6 +97,14 @@ class Receipt:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """Partial rows of a window that were open as of one commit, and the next offset of each partition read for it."""
+
+    rows: pl.DataFrame
+    positions: dict[Position, int]
+
+
+@dataclass(frozen=True)
 class Commit:
     """What one engine transaction changed; `sequence` grows by one per commit and survives restarts."""
 

@@ -123,7 +123,7 @@ def test_lines_and_boards_show_the_past_and_say_so(browser: Browser, hour: Site)
         page.get_by_role("link", name="Map", exact=True).click()
         expect(page.get_by_role("application", name=re.compile("[1-9].* vehicles at "))).to_be_visible(timeout=30_000)
         page.get_by_role("link", name="Lines", exact=True).click()
-        page.get_by_role("button", name="Go live").click()
+        page.get_by_role("button", name="Back to now").click()
         expect(page.locator("main header strong")).to_have_count(0)
         assert "at=" not in page.evaluate("location.search")
 

@@ -68,12 +68,17 @@ class Entities:
     The last message says what the one before said, at the same event time: it comes later, which decides. So a thing
     that comes again as it was, as after a reset that did not hold it, is there again. Two fields that no record has,
     `again` and `gone`, make such messages different from those before, so that the log does not take them for repeats.
+    A record may have a field `gone` all the same, to know when a thing went.
+
+    With `steady`, the event time is only when the source was asked: a thing that is told with another one and nothing
+    else is as it was, and its time stays that of the first message that said so.
     """
 
-    def __init__(self, identity: Sequence[str], time: str, removed: str = "removed") -> None:
+    def __init__(self, identity: Sequence[str], time: str, removed: str = "removed", *, steady: bool = False) -> None:
         self._identity = tuple(identity)
         self._time = time
         self._removed = removed
+        self._steady = steady
         self._held: dict[Key, tuple[Message, bytes]] = {}
         self._left: dict[Key, datetime] = {}
         self.moves: Moves | None = None
@@ -111,7 +116,7 @@ class Entities:
         return tuple(message.get(name) for name in self._identity)
 
     def _put(self, key: Key, message: Message, at: datetime) -> list[bytes]:
-        content = encode(message)
+        content = encode({**message, self._time: None} if self._steady else message)
         known = self._held.get(key)
         again = self._left.pop(key, None) if known is None else None
         if None not in key:

@@ -30,7 +30,9 @@ class Documents:
 
     def __init__(self, source: Polling, time: str) -> None:
         self._source = source
-        self.entities = Entities(source.identity, time, source.removed) if source.identity else None
+        self.entities = (
+            Entities(source.identity, time, source.removed, steady=source.steady) if source.identity else None
+        )
         self.newest: datetime | None = None
 
     def messages(self, body: bytes, now: datetime) -> list[bytes]:

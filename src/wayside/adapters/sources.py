@@ -121,7 +121,8 @@ class Polling:
     `read` turns its bytes into a `Change` with messages of the wire record, or raises UnusableBodyError; whatever else
     it raises means the same. With `identity`, the fields that tell things apart, a document that is a `reset` is a
     whole snapshot: things that it no longer holds leave as messages in which the field `removed` is true. Without it
-    each message is passed on as it is.
+    each message is passed on as it is. With `steady`, the event times of messages say only when the document was made:
+    a thing of which nothing else has changed is as it was, and leaves no message.
 
     A document that says that it is older than `fresh` seconds is taken, and the source counts as stale all the same.
     `headers` may refer to secrets as `${env:NAME}`. `back_off` holds the shortest and longest wait after failures,
@@ -141,6 +142,7 @@ class Polling:
     timeouts: tuple[float, float, float] = (5.0, 15.0, 60.0)
     largest: int = 64 << 20
     networks: Sequence[str] = ()
+    steady: bool = False
 
     def __post_init__(self) -> None:
         checked_url(self.url, "Polling")

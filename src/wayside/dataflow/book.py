@@ -12,7 +12,7 @@ from wayside.dataflow.commits import Listeners, write
 from wayside.dataflow.graph import Graph
 from wayside.dataflow.recovery import saved_state
 from wayside.dataflow.status import Board
-from wayside.dataflow.steps import Effects, WindowStep
+from wayside.dataflow.steps import Effects, Frames, WindowStep
 from wayside.domain import Plan
 from wayside.ports import Broker, HotStore
 from wayside.values import Checkpoint, Commit, Position
@@ -27,6 +27,7 @@ class Book:
         self.board = Board(plan)
         self.listeners = Listeners(plan)
         self.snapshot_at = self.committed_at = clock.monotonic()
+        self.settled: tuple[dict[str, Frames], dict[Position, int]] = ({}, {})
         self.forget()
 
     def forget(self) -> None:
@@ -129,6 +130,8 @@ class Book:
         for name, step in self.steps.items():
             step.committed = step.operator.frames()
             self.board.watermark(name, step.watermark.closed)
+        # Replaced as a whole, so that a reader never has what is open of one commit and the positions of another.
+        self.settled = ({name: step.committed for name, step in self.steps.items()}, dict(self.positions))
 
     def _told(self, effects: Effects) -> Commit:
         """What the listeners hear of a micro-batch."""

@@ -12,7 +12,7 @@ from wayside.dataflow.book import Book
 from wayside.dataflow.commits import Listener
 from wayside.dataflow.steps import Effects
 from wayside.errors import NotFoundError
-from wayside.values import NodeStatus
+from wayside.values import NodeStatus, Standing
 
 
 class Life(ABC):
@@ -66,6 +66,13 @@ class Life(ABC):
         if step is None:
             raise NotFoundError(f"No window is named {name!r}.", why=f"Windows: {', '.join(self.book.steps)}.")
         return step.operator.peek(step.committed)
+
+    def standing(self, name: str) -> Standing:
+        """The same with the offsets up to which the log is counted in them; nothing before the first commit."""
+        frames, positions = self.book.settled
+        if name not in frames:
+            return Standing(self.open_windows(name).clear(), {})
+        return Standing(self.book.steps[name].operator.peek(frames[name]), positions)
 
     def status(self) -> list[NodeStatus]:
         """Every node except the feeds; lag is counted now."""

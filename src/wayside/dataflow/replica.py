@@ -22,7 +22,7 @@ from wayside.dataflow.watermark import NEVER
 from wayside.domain import Plan
 from wayside.errors import NotFoundError, WaysideError
 from wayside.ports import Broker, HotStore
-from wayside.values import Checkpoint, Commit, NodeStatus
+from wayside.values import Checkpoint, Commit, NodeStatus, Standing
 
 log = structlog.get_logger()
 Listener = Callable[[Commit], None]
@@ -53,7 +53,7 @@ class ReplicaEngine:
         self.board = Board(plan)
         self.sequence = 0
         self.listeners: list[Listener] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._seen: Checkpoint | None = None
         self._open: dict[str, pl.DataFrame] = {}
         self._known = -1
@@ -132,6 +132,12 @@ class ReplicaEngine:
             if name not in self._open:
                 self._open[name] = self._made(name)
             return self._open[name]
+
+    def standing(self, name: str) -> Standing:
+        """The same with the offsets that the saved state covers."""
+        with self._lock:
+            rows = self.open_windows(name)
+            return Standing(rows, dict(self._seen.state_positions) if self._seen is not None else {})
 
     def status(self) -> list[NodeStatus]:
         """Every node except the feeds, as of the last commit; lag is counted now."""

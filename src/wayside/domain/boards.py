@@ -16,16 +16,17 @@ class Board:
     `GET path` answers an object:
 
         {"now": "...", "heard": "...", "clock": "...", "facts": [{"title": "...", "value": "...", "note": "..."}],
+         "notes": ["A sentence about the numbers."],
          "columns": [{"name": "east", "title": "East", "kind": "event"}, {"name": "n", "title": "N", "kind": "number"}],
          "groups": [{"id": "a", "title": "A", "color": "#336699", "rows": [
              {"id": "1", "name": "...", "note": "...", "tags": ["..."],
               "east": [{"text": "...", "at": "...", "here": true, "note": "..."}], "n": 12}]}]}
 
-    `heard` is when anything was last heard of, `clock` the time of the world that is shown where that is not now (or
-    null); both and `at` are ISO 8601. A cell of the kind `event` lists what is there (`here`) or was there last, one of
-    the kind `number` holds a number; null is nothing. What was heard of longer ago than `stale` and `dead` is said to
-    be so. `thing_word` is what a row is, `window` the one whose rows the page exports. With `past`, the endpoint takes
-    `?at=`, an instant of the past, and answers as things were then.
+    `notes` may be left out. `heard` is when anything was last heard of, `clock` the time of the world that is shown
+    where that is not now (or null); both and `at` are ISO 8601. A cell of the kind `event` lists what is there (`here`)
+    or was there last, one of the kind `number` holds a number; null is nothing. What was heard of longer ago than
+    `stale` and `dead` is said to be so. `thing_word` is what a row is, `window` the one whose rows the page exports.
+    With `past`, the endpoint takes `?at=`, an instant of the past, and answers as things were then.
     """
 
     name: str

@@ -40,11 +40,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Table:
-    """The latest row per key of a flow. Rows for which `deleted` is true remove their key."""
+    """The latest row per key of a flow. Rows for which `deleted` is true remove their key.
+
+    `gone` is the column of when they did, where that is not their event time: until then their key was there.
+    """
 
     spec: TableSpec
     source: Flow
     deleted: pl.Expr | None = None
+    gone: str | None = None
 
     @property
     def name(self) -> str:
@@ -140,21 +144,32 @@ class Flow:
         return Window(spec, self, duration(idle))
 
     def table(
-        self, name: str, *, by: Sequence[str] = (), deleted: pl.Expr | None = None, search: Sequence[str] = ()
+        self,
+        name: str,
+        *,
+        by: Sequence[str] = (),
+        deleted: pl.Expr | None = None,
+        gone: str | None = None,
+        search: Sequence[str] = (),
     ) -> Table:
-        """The latest row per key (the record's own unless `by` is given) by event time."""
+        """The latest row per key (the record's own unless `by` is given) by event time.
+
+        A row for which `deleted` is true removes its key. Where such a row has the event time of what it removes,
+        `gone` names the column of when that went, for questions about the past; null there means at once.
+        """
         where = f"table {name!r} of {self.name!r}"
         key = tuple(by) or self.record.key
         if not key or self.record.time is None:
             raise DeclarationError(
                 "A table needs a key and an event time.", where=where, next="Declare key= and time=."
             )
-        check_columns((*key, *search), self.record.schema(), "The table", where)
+        check_columns((*key, *search, *([gone] if gone else [])), self.record.schema(), "The table", where)
         if deleted is not None:
             found = self.record.empty().select(deleted.alias("deleted")).schema["deleted"]
             if found != pl.Boolean:
                 raise DeclarationError("`deleted` must be true or false.", where=where, why=f"Got {found}.")
-        return Table(TableSpec(name, self.record.schema(), key, self.record.time, tuple(search)), self, deleted)
+        spec = TableSpec(name, self.record.schema(), key, self.record.time, tuple(search))
+        return Table(spec, self, deleted, gone)
 
 
 JoinKind = Literal["inner", "left"]

@@ -78,8 +78,9 @@ class Calls:
     `departed` or `cancelled`); it may have a `note`, a word or two on what is particular about it.
     `basis` says in words what expected times rest on; a row may have a `basis` of its own: `prediction`, `delay` or
     `timetable`. `notices`, which may be missing, are what people should know of the thing or
-    place: each has `title`, and `text`, `kind` (in words), `from` and `to` (instants) or null. `title` heads the list
-    on a thing's card, `board` that on a place's.
+    place: each has `title`, and `text`, `kind` (in words), `from` and `to` (instants) or null; `notes`, which may be
+    missing as well, are sentences about the answer. `title` heads the list on a thing's card, `board` that on a
+    place's.
 
     `passed` is an endpoint with what has called at a place, asked with `?place=` and `?minutes=`: each of its rows has
     `thing`, `line`, `path` (null where none is known), `event` (`arrival` or `departure`), the instant `at`, and in

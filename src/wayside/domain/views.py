@@ -48,12 +48,13 @@ class Queries(Protocol):
     ) -> pl.DataFrame:
         """One row per group over the whole range: counts and sums added, averages as sum over count."""
 
-    def past(self, at: datetime, *, back: timedelta = BACK) -> Queries:
+    def past(self, at: datetime, *, back: timedelta | None = BACK) -> Queries:
         """The same questions as of an instant of the past, which is then `now`.
 
-        Tables hold what was told within `back` before it, as the log has it, or the lake beyond the log's retention;
-        a table of a step that neither keeps (one that compares rows, or joins them) cannot be asked. Windows are those
-        that are known today.
+        Tables hold what was told within `back` before it (null: ever), as the log has it, or the lake beyond the log's
+        retention; a table of a step that neither keeps (one that compares rows, or joins them) cannot be asked.
+        Windows are those that are known today; running totals are those of the instant, and raise UnknownPastError
+        where they cannot be found again.
         """
 
     def generator(self, feed: str) -> Generator:

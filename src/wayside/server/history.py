@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -16,9 +16,11 @@ from wayside.server.older import kept, made
 from wayside.server.problems import ProblemError
 from wayside.server.services import Services
 from wayside.server.windows import filtered
+from wayside.values import Batch
 
 NOTHING: Mapping[int, int] = {}
 CHUNK = 100_000
+FOREVER = datetime(9999, 1, 1, tzinfo=UTC)
 SCANNED = 20_000_000
 DISORDER = timedelta(hours=1)
 """How far behind its neighbours in the log a reading may lie and still be found."""
@@ -42,7 +44,11 @@ def source_of(plan: Plan, who: str, table: str, needed: Set[str], moment: str) -
 
     `who` is what asks, for the error. Raises ProblemError where the log does not keep what the table is made of.
     """
-    flow: Flow = plan.tables[table].source
+    return source_behind(plan.tables[table].source, who, needed, moment)
+
+
+def source_behind(flow: Flow, who: str, needed: Set[str], moment: str) -> Source:
+    """The same for any flow."""
     steps: list[Transform] = []
     last = flow
     while not isinstance(flow, Topic):
@@ -85,10 +91,15 @@ def readings(
 
 
 def records(
-    services: Services, topic: Topic, span: tuple[datetime, datetime], since: Mapping[int, int] = NOTHING
+    services: Services,
+    topic: Topic,
+    span: tuple[datetime, datetime],
+    since: Mapping[int, int] = NOTHING,
+    until: Mapping[int, int] | None = None,
 ) -> Iterator[pl.DataFrame]:
     """A topic's records around [start, end), each partition's in its order: of the lake where the log has let go of
-    them, else of the log. `since` are offsets of partitions before which nothing is wanted.
+    them, else of the log. `since` are offsets of partitions before which nothing is wanted, `until` those from which
+    nothing is.
 
     Raises ProblemError when the range holds too much.
     """
@@ -109,7 +120,8 @@ def records(
         yield frame
     for info in parts:
         position = max(info.start, firsts[info.partition], since.get(info.partition, 0))
-        while position < info.end:
+        last = info.end if until is None else min(info.end, until.get(info.partition, 0))
+        while position < last:
             batch = broker.read(topic.name, info.partition, position, max_rows=CHUNK)
             if batch is None:
                 break
@@ -119,9 +131,16 @@ def records(
                 raise ProblemError(
                     422, "The range holds too many records to look through.", next="Ask for a shorter range."
                 )
-            yield batch.frame
+            yield batch.frame if batch.next <= last else below(batch, last)
             if time is not None and batch.frame.height and batch.frame[time].min() - DISORDER > end:  # type: ignore[operator]  # a datetime
                 break
+
+
+def below(batch: Batch, end: int) -> pl.DataFrame:
+    """The rows of a batch before an offset."""
+    if batch.offsets is None:
+        return batch.frame.head(end - batch.first)
+    return batch.frame.filter(batch.offsets < end)
 
 
 def step(source: Source, frame: pl.DataFrame, where: Mapping[str, list[Any]]) -> pl.DataFrame:

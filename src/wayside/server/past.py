@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -16,28 +16,33 @@ from wayside.server.windows import filtered
 from wayside.specs import TableSpec
 
 INSTANT = timedelta(microseconds=1)
+FIRST = datetime(1970, 1, 1, tzinfo=UTC)
+EVERY = pl.lit(value=True)
 
 
 def as_of(
-    services: Services, table: Table, at: datetime, back: timedelta, where: Mapping[str, Sequence[Any]] | None
+    services: Services, table: Table, at: datetime, back: timedelta | None, where: Mapping[str, Sequence[Any]] | None
 ) -> pl.DataFrame:
-    """The table's rows at an instant, as far as their records are not older than `back`, in the order of keys.
+    """The table's rows at an instant, as far as their records are not older than `back` (null: as far as records are
+    kept), in the order of keys.
 
     Raises ProblemError where the log does not keep what the table is made of, or holds too much of it.
     """
     spec, time = table.spec, table.spec.time
     origin = source_of(services.plan, f"table {spec.name!r}", spec.name, set(spec.schema), time)
     columns = origin.topic.record.schema()
-    keyed = {*spec.key, time} <= set(columns)
+    there = (pl.col(table.gone).is_null() | (pl.col(table.gone) <= at)) if table.gone is not None else EVERY
+    # What a step makes of a row may say when the thing went; only then must all rows pass it.
+    told = table.gone is None or table.gone in columns
+    keyed = told and {*spec.key, time} <= set(columns)
     early = {name: values for name, values in (where or {}).items() if keyed and name in spec.key}
-    span, own = (at - back, at + INSTANT), origin.topic.record.time
-    found = [
-        filtered(frame.filter(pl.col(own).is_between(*span, closed="left")) if own is not None else frame, early)
-        for frame in records(services, origin.topic, span)
-    ]
+    span, own = (at - back if back is not None else FIRST, at + INSTANT), origin.topic.record.time
+    within = pl.col(own).is_between(*span, closed="left") if own is not None else EVERY
+    within = within & there if told else within
+    found = [filtered(frame.filter(within), early) for frame in records(services, origin.topic, span)]
     rows = pl.concat(found) if found else origin.topic.record.empty()
     made = transformed(rows, origin.steps, spec, keyed=keyed)
-    made = newest(made.filter(pl.col(time).is_between(*span, closed="left")), spec)
+    made = newest(made.filter(pl.col(time).is_between(*span, closed="left") & (EVERY if told else there)), spec)
     if table.deleted is not None:
         made = made.filter(~table.deleted.fill_null(value=False))
     return filtered(made, where).sort(spec.key).select(list(spec.schema)).head(services.limits.rows)

@@ -22,6 +22,7 @@ MEDIA_TYPE = "application/problem+json"
 STATUS: dict[type[errors.WaysideError], int] = {
     errors.TopicNotFoundError: 404,
     errors.NotFoundError: 404,
+    errors.UnknownPastError: 422,
     errors.OffsetOutOfRangeError: 410,
     errors.DiskFullError: 507,
     errors.StorageFailedError: 503,

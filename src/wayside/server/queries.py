@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -13,10 +13,12 @@ from wayside.domain.views import BACK, Generator
 from wayside.errors import NotFoundError
 from wayside.server.past import as_of
 from wayside.server.services import Services
+from wayside.server.totals import totals_at
 from wayside.server.windows import declared, partials, summed
-from wayside.specs import WindowSpec
+from wayside.specs import ENDLESS, TIME, WindowSpec
 
 Where = Mapping[str, Sequence[Any]] | None
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LiveQueries:
@@ -39,7 +41,7 @@ class LiveQueries:
         spec = self._spec(name)
         return summed(spec, partials(self._services, spec, start, end, where), by)
 
-    def past(self, at: datetime, *, back: timedelta = BACK) -> LiveQueries:
+    def past(self, at: datetime, *, back: timedelta | None = BACK) -> LiveQueries:
         return PastQueries(self._services, at, back)
 
     def generator(self, feed: str) -> Generator:
@@ -66,13 +68,29 @@ class LiveQueries:
 class PastQueries(LiveQueries):
     """The same as of an instant: tables are found again in the log, or in the lake where it has let go of them."""
 
-    def __init__(self, services: Services, at: datetime, back: timedelta) -> None:
+    def __init__(self, services: Services, at: datetime, back: timedelta | None) -> None:
         super().__init__(services)
         self._at = at
         self._back = back
 
     def now(self) -> datetime:
         return self._at
+
+    def windows(self, name: str, start: datetime, end: datetime, where: Where = None) -> pl.DataFrame:
+        spec = self._spec(name)
+        if not spec.endless:
+            return super().windows(name, start, end, where)
+        rows = totals_at(self._services, self._services.plan.windows[name], self._at, spec.by, where)
+        ever = [
+            pl.lit(edge, TIME).alias(which) for edge, which in ((EVER, "window_start"), (EVER + ENDLESS, "window_end"))
+        ]
+        return declared(spec, rows.with_columns(*ever, open=pl.lit(True)))
+
+    def summary(self, name: str, start: datetime, end: datetime, *, by: Sequence[str], where: Where) -> pl.DataFrame:
+        spec = self._spec(name)
+        if not spec.endless:
+            return super().summary(name, start, end, by=by, where=where)
+        return summed(spec, totals_at(self._services, self._services.plan.windows[name], self._at, by, where), by)
 
     def table(self, name: str, where: Where = None) -> pl.DataFrame:
         return as_of(self._services, self._table(name), self._at, self._back, where)

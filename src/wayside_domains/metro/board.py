@@ -9,13 +9,15 @@ from typing import Any
 import polars as pl
 
 from wayside.domain import AT, Answer, Endpoint, Queries, as_asked, wrong_instant
+from wayside.errors import UnknownPastError
 from wayside_domains.metro.network import COLORS, LINES, TITLES
 from wayside_domains.metro.simulation import iso
 
 EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
 BEHIND = timedelta(minutes=2)
 """Lines whose newest word is older than this show their own time."""
-HOUR = timedelta(hours=1)
+HOUR, QUARTER = timedelta(hours=1), timedelta(minutes=15)
+FROM = "Entries are those of that moment: the total of now, less the entries since, each of which is in the log."
 WORDS = {"broken_down": "broken down", "out_of_service": "out of service"}
 COLUMNS = [
     {"name": "a", "title": "Direction A", "kind": "event"},
@@ -26,6 +28,7 @@ COLUMNS = [
 REPLIES = {200: "groups of stations in the order of their lines", 422: "a wrong instant"}
 Row = dict[str, Any]
 Cells = dict[tuple[int, str], list[Row]]
+Counts = Mapping[str, dict[int, int] | None]
 
 
 def board_of(path: str, names: Sequence[str]) -> Endpoint:
@@ -41,9 +44,7 @@ def board_of(path: str, names: Sequence[str]) -> Endpoint:
         now, runs, sky = queries.now(), queries.table(trains), queries.table(weather).sort("timestamp").tail(1)
         clock, heard = newest(runs, sky, "timestamp"), newest(runs, sky, "sent_at")
         since = (clock or now) - HOUR
-        # What was counted in all by an instant of the past, nobody knows any more.
-        ever = None if past else summed(queries.summary(total, *EVER, by=["station_id"], where=None))
-        counts = {"entries": ever, "hour": summed(queries.windows(recent, since, now if past else EVER[1], None))}
+        counts, notes = counted_by(live, total, now, since) if past else counted(live, total, recent, since)
         cells = cells_of(runs, queries.table(arrivals))
         places = live.table(stations).sort("order", "station_id").to_dicts()
         groups = [
@@ -62,12 +63,37 @@ def board_of(path: str, names: Sequence[str]) -> Endpoint:
             "clock": iso(clock) if clock and own else None,
             "facts": [weather_of(each) for each in sky.to_dicts()],
             "columns": COLUMNS,
+            "notes": notes,
             "groups": [group for group in groups if group["rows"]],
         }
         return Answer(200, body)
 
     asked, summary = {"at": AT}, "The status board of the lines"
     return Endpoint("GET", path, board, summary, parameters=asked, replies=REPLIES)
+
+
+def counted(live: Queries, total: str, recent: str, since: datetime) -> tuple[Counts, list[str]]:
+    """Entries in all and since an instant, as of now; nothing is to be said of them."""
+    ever = summed(live.summary(total, *EVER, by=["station_id"], where=None))
+    return {"entries": ever, "hour": summed(live.windows(recent, since, EVER[1], None))}, []
+
+
+def counted_by(live: Queries, total: str, now: datetime, since: datetime) -> tuple[Counts, list[str]]:
+    """Entries by an instant of the past, in all and in the quarters of an hour since another; and where that is from.
+
+    Null for both where it cannot be found again.
+    """
+    begins = EVER[0] + -(-(since - EVER[0]) // QUARTER) * QUARTER
+
+    def by(at: datetime) -> dict[int, int]:
+        return summed(live.past(at).summary(total, *EVER, by=["station_id"], where=None))
+
+    try:
+        ever, before = by(now), by(begins - timedelta(microseconds=1))
+    except UnknownPastError as error:
+        return {"entries": None, "hour": None}, [f"Entries of that moment are not known. {error.why}".strip()]
+    hour = {station: number - before.get(station, 0) for station, number in ever.items()}
+    return {"entries": ever, "hour": hour}, [FROM]
 
 
 def newest(runs: pl.DataFrame, sky: pl.DataFrame, column: str) -> datetime | None:
@@ -101,7 +127,7 @@ def event(row: Row, *, here: bool) -> Row:
     }
 
 
-def row_of(place: Row, cells: Cells, counts: Mapping[str, Mapping[int, int] | None]) -> Row:
+def row_of(place: Row, cells: Cells, counts: Counts) -> Row:
     """One station. Nobody has been counted where nothing was heard of."""
     number = place["station_id"]
     others = [TITLES[line] for line in place["lines"].split(",") if line != place["line"]]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+UNHEARD = "Nothing is kept of what was heard around that moment: this is the timetable alone."
+
 
 @dataclass(frozen=True)
 class Tables:

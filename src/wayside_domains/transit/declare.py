@@ -74,7 +74,8 @@ class Transit:
         self.positions = Topic(f"{prefix}vehicle_positions", VehiclePosition)
         self.events = Topic(f"{prefix}stop_events", StopEvent)
         self.predictions = Topic(f"{prefix}stop_predictions", StopPrediction)
-        self.notices = Topic(f"{prefix}notices", Notice)
+        # They are told once, and hold for months: who looks at the past wants those of long before.
+        self.notices = Topic(f"{prefix}notices", Notice, retention="400d")
         self.objects = Objects(prefix)
         matched = states(self.networks.timetable)
         self.states = self.positions.stream(f"{prefix}vehicle_states", into=VehicleState, transform=matched)
@@ -146,7 +147,10 @@ class Transit:
             if url:
                 document = realtime.enhanced if url.split("?")[0].endswith(".json") else realtime.protobuf
                 read = by_start(realtime.reader(network, rows, document), partial(self.networks.timetable, network))
-                source = Polling(url, read, every, identity, fresh=STALE, headers=headers or {}, networks=networks)
+                steady = topic is self.notices
+                source = Polling(
+                    url, read, every, identity, fresh=STALE, headers=headers or {}, networks=networks, steady=steady
+                )
                 found.append(topic.feed(f"{self.prefix}{network}_{what}", source, stale=self.patience(topic)))
         return found
 
@@ -250,8 +254,8 @@ class Transit:
         gone = pl.col("removed")
         return [
             self.events.table(f"{self.prefix}stop_latest", by=["network", "stop_id", "route_id", "event"]),
-            self.predictions.table(f"{self.prefix}predictions", deleted=gone),
-            self.notices.table(f"{self.prefix}alerts", deleted=gone, search=["header", "routes"]),
+            self.predictions.table(f"{self.prefix}predictions", deleted=gone, gone="gone"),
+            self.notices.table(f"{self.prefix}alerts", deleted=gone, gone="gone", search=["header", "routes"]),
         ]
 
     def windows(self) -> list[Window]:

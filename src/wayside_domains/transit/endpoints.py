@@ -9,9 +9,10 @@ from functools import partial
 from typing import Any
 
 from wayside.domain import AT, Answer, Endpoint, Queries, dated, problem
-from wayside_domains.transit.answering import Tables, iso
+from wayside_domains.transit.answering import UNHEARD, Tables, iso
 from wayside_domains.transit.boards import Departure, departures, runs_of, words_of
 from wayside_domains.transit.foretold import predictions_at
+from wayside_domains.transit.heard import vehicles_of
 from wayside_domains.transit.networks import Networks
 
 TEXT = {"type": "string", "maxLength": 256}
@@ -42,16 +43,16 @@ def board_of(networks: Networks, tables: Tables, name: str, zone: str) -> Endpoi
             return problem(422, "Not a number", "`before` and `ahead` are whole minutes.")
         if not (0 <= before <= MOST and 0 <= ahead <= MOST):
             return problem(422, "Out of range", f"`before` and `ahead` are 0 to {MOST} minutes.")
-        network, stop, past = given["network"], given["stop"], bool(given.get("at"))
-        timetable = networks.timetable(network)
+        network, stop, now, past = given["network"], given["stop"], queries.now(), bool(given.get("at"))
+        then = networks.as_of(now if past else None)
+        timetable = then.timetable(network)
         if network not in networks.by_name or (timetable is not None and timetable.place(stop) is None):
             known = ", ".join(network.name for network in networks)
             return problem(404, "Not found", f"There is no such stop in that network. Networks: {known}.")
-        now = queries.now()
-        runs = runs_of(queries.table(tables.vehicles, {"network": [network]}))
+        heard = vehicles_of(queries, tables.vehicles, then, {"network": [network]})
         expects = partial(predictions_at, queries, tables.predictions, network, past=past)
         span = {"before": timedelta(minutes=before), "ahead": timedelta(minutes=ahead)}
-        rows = departures(timetable, stop, now, runs, **span, expects=expects)
+        rows = departures(timetable, stop, now, runs_of(heard), **span, expects=expects)
         place = timetable.place(stop) if timetable is not None else None
         head = {
             "now": iso(now),
@@ -59,6 +60,7 @@ def board_of(networks: Networks, tables: Tables, name: str, zone: str) -> Endpoi
             "network": network,
             "stop_id": stop,
             "stop": place[0] if place is not None else stop,
+            "notes": [*then.notes, *([UNHEARD] if past and heard.is_empty() else [])],
         }
         return Answer(200, head | written(rows))
 

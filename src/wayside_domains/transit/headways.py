@@ -60,7 +60,8 @@ def passed(networks: Networks, times: str) -> Handler:
             return problem(422, "A parameter is missing or wrong", detail)
         if network not in networks.by_name:
             return problem(404, "Not found", f"Networks: {', '.join(networks.by_name)}.")
-        timetable = networks.timetable(network)
+        then = networks.as_of(queries.now() if given.get("at") else None)
+        timetable = then.timetable(network)
         if timetable is not None and timetable.place(stop) is None:
             return problem(404, "Not found", "There is no such stop in that network.")
         stops = [stop] if timetable is None else timetable.platforms(stop)
@@ -72,7 +73,7 @@ def passed(networks: Networks, times: str) -> Handler:
             trip = timetable.of_trip(trip_id).trip(trip_id) if timetable is not None else None
             return f"{network}/{trip.shape_id}" if trip is not None and trip.shape_id is not None else None
 
-        return Answer(200, {"now": iso(queries.now()), "rows": [told(row, path) for row in rows]})
+        return Answer(200, {"now": iso(queries.now()), "rows": [told(row, path) for row in rows], "notes": then.notes})
 
     return answer
 
@@ -131,13 +132,14 @@ def running(networks: Networks, times: str, tables: Tables) -> Handler:
             age = now - row["timestamp"]
             if age < DEAD:
                 line(row["network"], row["route_id"], row["direction_id"])["live" if age < STALE else "stale"] += 1
-        for each in silent_of(networks, states, now, not_as_planned(queries, tables.predictions)):
+        then = networks.as_of(now if given.get("at") else None)
+        for each in silent_of(then, states, now, not_as_planned(queries, tables.predictions)):
             line(*each)["silent"] += 1
         calls = recent(queries, times, minutes, {"event": ["departure"]})
         for row in by_line(calls).iter_rows(named=True):
             line(row.pop("network"), row.pop("route_id"), row.pop("direction_id")).update(row)
         rows = sorted(found.values(), key=lambda one: (one["network"], one["line"] or "", one["direction"] or 0))
-        return Answer(200, {"now": iso(now), "minutes": minutes, "rows": rows})
+        return Answer(200, {"now": iso(now), "minutes": minutes, "rows": rows, "notes": then.notes})
 
     return answer
 

@@ -69,7 +69,9 @@ def punctual(networks: Networks, window: str) -> Handler:
         where |= {"network": [given["network"]]} if given.get("network") else {}
         where |= {"direction_id": [int(direction)]} if direction is not None else {}
         until = queries.now()
-        zone = ZoneInfo(zone_of(networks, given.get("network"), given["line"]))
+        zone = ZoneInfo(
+            zone_of(networks.as_of(until if given.get("at") else None), given.get("network"), given["line"])
+        )
         starts = hours_of(until, hours, zone)
         # What is still open is of now, and not of any instant before.
         end = until if given.get("at") else until + SPAN
@@ -131,15 +133,16 @@ def planned(networks: Networks) -> Handler:
         if not slash or minutes is None or ahead is None:
             detail = f"Give `path` (network/shape); `minutes` is 1 to {LONGEST}, `ahead` 0 to {LONGEST}."
             return problem(422, "A parameter is missing or wrong", detail)
-        timetable = networks.timetable(network)
+        now = queries.now()
+        then = networks.as_of(now if given.get("at") else None)
+        timetable = then.timetable(network)
         if timetable is None or timetable.line(shape) is None:
             return problem(404, "Not found", "There is no such way in that network, or it has no timetable.")
-        now = queries.now()
         span = (now - timedelta(minutes=minutes), now + timedelta(minutes=ahead))
         rows = [run_of(timetable, day, trip) for day, trip in runs_between(timetable, shape, *span)]
-        stops = {name: iso(moment) for name, moment in zip(("from", "to"), span, strict=True)}
+        more: dict[str, Any] = {name: iso(moment) for name, moment in zip(("from", "to"), span, strict=True)}
         found = sorted((row for row in rows if row["at"]), key=lambda row: (row["at"][0], row["trip_id"]))
-        return Answer(200, {"now": iso(now), **stops, "path": given["path"], "rows": found})
+        return Answer(200, {"now": iso(now), **more, "path": given["path"], "rows": found, "notes": then.notes})
 
     return answer
 

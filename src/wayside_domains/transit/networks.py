@@ -5,11 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from wayside.adapters.reach import networks as ranges
+from wayside.adapters.versions import Versions
 from wayside.errors import DeclarationError
+from wayside_domains.transit.earlier import TODAY, History, Then
 from wayside_domains.transit.packing import pack, unpack
 from wayside_domains.transit.timetable import Timetable
 
@@ -23,7 +26,8 @@ class Network:
     `timetable` is a GTFS zip or folder, the address of a zip, or a function that makes the timetable; null for feeds
     without one. A file or an address is looked at `every` so often, and what has changed is used from then on.
     `headers` of the request may refer to secrets as `${env:NAME}`; `networks` are address ranges (CIDR) into which the
-    server may lead on, beside the internet.
+    server may lead on, beside the internet. Of the timetables that were in use before, at most `kept` and `kept_bytes`
+    (with that of now) stay in the data folder, so that a board of then is drawn with its own.
     """
 
     name: str
@@ -32,6 +36,8 @@ class Network:
     every: str = "6h"
     headers: Mapping[str, str] = field(default_factory=dict)
     networks: Sequence[str] = ()
+    kept: int = 40
+    kept_bytes: int = 1 << 30
     shared: Path | None = field(default=None, repr=False)
     """A folder for what other processes are to read: the timetable in use. Given by the chore that swaps it."""
     serial: int = field(default=0, repr=False)
@@ -39,6 +45,7 @@ class Network:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
     _read: Timetable | None = field(default=None, repr=False)
     _packed: tuple[int, Path] | None = field(default=None, repr=False)
+    _history: History | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         ranges(self.networks, where=f"network {self.name!r}")
@@ -98,6 +105,25 @@ class Network:
                 self._read = replace(self._read, before=None)
                 self.serial += 1
 
+    def keep(self, folder: Path, now: datetime) -> None:
+        """Write down in a folder from when on the timetable in use was that. Raises OSError."""
+        if self._history is None:
+            self._history = History(Versions(folder, self.name, most=self.kept, largest=self.kept_bytes))
+        with self._lock:
+            current = self._read
+        if current is not None:
+            self._history.keep(current, now)
+
+    def as_of(self, at: datetime) -> Then:
+        """The timetable that was in use at an instant, or the nearest that there is; what is to be said of that.
+
+        One that a function makes is always the same.
+        """
+        current = self.read()
+        if current is None or callable(self.timetable):
+            return Then(current)
+        return self._history.at(at, current) if self._history is not None else Then(current, TODAY)
+
     def _fresh(self) -> Timetable:
         if isinstance(self.timetable, Path):
             from wayside_domains.transit.gtfs import read_gtfs
@@ -108,10 +134,23 @@ class Network:
 
 
 class Networks:
-    """The networks of a domain, by name."""
+    """The networks of a domain, by name.
+
+    `notes` are sentences about the timetables that were asked for: of those of now nothing is to be said.
+    """
 
     def __init__(self, *networks: Network) -> None:
         self.by_name = {network.name: network for network in networks}
+        self.notes: list[str] = []
+
+    @property
+    def changed(self) -> bool:
+        """Whether any of these timetables is another one than that of now."""
+        return False
+
+    def as_of(self, at: datetime | None) -> Networks:
+        """The same networks with the timetables that were in use at an instant; these for null."""
+        return self if at is None else PastNetworks(self, at)
 
     def __iter__(self) -> Iterator[Network]:
         return iter(self.by_name.values())
@@ -123,4 +162,26 @@ class Networks:
 
     def timetables(self) -> list[Timetable]:
         """All timetables."""
-        return [found for network in self if (found := network.read()) is not None]
+        return [found for name in self.by_name if (found := self.timetable(name)) is not None]
+
+
+class PastNetworks(Networks):
+    """The networks as of an instant of the past."""
+
+    def __init__(self, networks: Networks, at: datetime) -> None:
+        super().__init__(*networks)
+        self._at = at
+
+    @property
+    def changed(self) -> bool:
+        pairs = [(network.as_of(self._at).timetable, network.read()) for network in self]
+        return any(then is not None and now is not None and then.calls is not now.calls for then, now in pairs)
+
+    def timetable(self, name: str) -> Timetable | None:
+        network = self.by_name.get(name)
+        if network is None:
+            return None
+        found = network.as_of(self._at)
+        if found.note and found.note not in self.notes:
+            self.notes.append(found.note)
+        return found.timetable

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from wayside.domain import Queries
@@ -12,7 +12,6 @@ from wayside_domains.transit.timetable import Timetable
 
 Row = Mapping[str, Any]
 MOST = 20
-TOLD = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -57,17 +56,16 @@ def with_stations(timetable: Timetable | None, stops: Iterable[str]) -> frozense
 
 
 def notices_at(live: Queries, then: Queries, table: str, network: str) -> list[dict[str, Any]]:
-    """The notices of a network as they were.
+    """The notices of a network as they were: those that had been told by then, however long ago, and not taken back.
 
-    Of the past, those that were told within an hour before, as feeds that are polled do, and those that were told even
-    earlier and still hold.
+    What is there now and was told before is as it was then, also where its record is no longer kept.
     """
     own = {"network": [network]}
     now = live.table(table, own).to_dicts()
     if then is live:
         return now
     found = {row["alert_id"]: row for row in now if row["timestamp"] <= then.now()}
-    told = then.past(then.now(), back=TOLD).table(table, own).to_dicts()
+    told = then.past(then.now(), back=None).table(table, own).to_dicts()
     return list((found | {row["alert_id"]: row for row in told}).values())
 
 

@@ -28,10 +28,11 @@ from wayside.domain import (
     problem,
     wrong_instant,
 )
-from wayside_domains.transit.answering import Tables, iso
+from wayside_domains.transit.answering import UNHEARD, Tables, iso
 from wayside_domains.transit.boards import DEAD, Departure, departures, runs_of, words_of
 from wayside_domains.transit.cards import calls_of_vehicle
 from wayside_domains.transit.foretold import CANCELLED, predictions_at
+from wayside_domains.transit.heard import vehicles_of
 from wayside_domains.transit.matching import REPLACED
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.noticing import Concern, notices_at, of_stop, of_vehicle, shown
@@ -114,19 +115,17 @@ def endpoints_of(networks: Networks, tables: Tables, name: str) -> list[Endpoint
 def calls_at(networks: Networks, tables: Tables) -> Handler:
     """What answers for the calls of a vehicle, and for those at a stop, with the notices that concern it."""
 
-    def said(live: Queries, queries: Queries, network: str, concern: Concern) -> list[dict[str, Any]]:
-        return shown(notices_at(live, queries, tables.notices, network), concern, queries.now(), iso)
-
     def of_thing(live: Queries, queries: Queries, thing: str) -> Answer:
         rows, notices = [], []
-        for state in queries.table(tables.vehicles, {"vehicle_id": [thing]}).to_dicts():
+        then = networks.as_of(queries.now() if queries is not live else None)
+        for state in vehicles_of(queries, tables.vehicles, then, {"vehicle_id": [thing]}).to_dicts():
             network, trips = state["network"], [state["trip_id"]] if state["trip_id"] is not None else []
             told = predictions_at(queries, tables.predictions, network, trips, past=queries is not live)
-            own = calls_of_vehicle(networks, state, told)
+            own = calls_of_vehicle(then, state, told)
             ahead = [row["place"].partition("/")[2] for row in own]
             rows += own
-            notices += said(live, queries, network, of_vehicle(state, networks.timetable(network), ahead))
-        return answered(queries, rows, notices)
+            notices += said(live, queries, tables, of_vehicle(state, then.timetable(network), ahead), network)
+        return answered(queries, rows, notices, then.notes)
 
     def calls(live: Queries, _: Any, given: Mapping[str, str]) -> Answer:
         try:
@@ -138,26 +137,41 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         network, slash, stop = given.get("place", "").partition("/")
         if not slash:
             return problem(422, "A parameter is missing", "Give `thing` (a vehicle) or `place` (network/stop).")
-        timetable = networks.timetable(network)
+        then = networks.as_of(queries.now() if queries is not live else None)
+        timetable = then.timetable(network)
         if network not in networks.by_name or (timetable is not None and timetable.place(stop) is None):
             return problem(404, "Not found", "There is no such stop in that network.")
-        spans = [given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))]
-        if not all(text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LONGEST for text in spans):
+        span = span_of(given)
+        if span is None:
             return problem(422, "Not a number", f"`before` and `ahead` are whole minutes up to {LONGEST}.")
-        span = dict(zip(("before", "ahead"), (timedelta(minutes=int(text)) for text in spans), strict=True))
-        runs = runs_of(queries.table(tables.vehicles, {"network": [network]}))
+        heard = vehicles_of(queries, tables.vehicles, then, {"network": [network]})
+        unknown = [UNHEARD] if queries is not live and heard.is_empty() else []
         expects = partial(predictions_at, queries, tables.predictions, network, past=queries is not live)
-        found = departures(timetable, stop, queries.now(), runs, **span, expects=expects)
+        found = departures(timetable, stop, queries.now(), runs_of(heard), **span, expects=expects)
         concern = of_stop(timetable, stop, {row.route_id for row in found})
-        return answered(queries, board(network, stop, found), said(live, queries, network, concern))
+        rows, notices = board(network, stop, found), said(live, queries, tables, concern, network)
+        return answered(queries, rows, notices, [*then.notes, *unknown])
 
     return calls
 
 
-def answered(queries: Queries, rows: list[dict[str, Any]], notices: list[dict[str, Any]]) -> Answer:
-    """Calls with what their expected times rest on."""
+def said(live: Queries, queries: Queries, tables: Tables, concern: Concern, network: str) -> list[dict[str, Any]]:
+    """The notices of a network that concern something, as of the instant of the questions."""
+    return shown(notices_at(live, queries, tables.notices, network), concern, queries.now(), iso)
+
+
+def span_of(given: Mapping[str, str]) -> dict[str, timedelta] | None:
+    """How long before and after the instant is asked for; null for what is no whole number of minutes in range."""
+    spans = {name: given.get(name, default) for name, default in (("before", "1"), ("ahead", "90"))}
+    if not all(text.isascii() and text.isdigit() and len(text) < 6 and int(text) <= LONGEST for text in spans.values()):
+        return None
+    return {name: timedelta(minutes=int(text)) for name, text in spans.items()}
+
+
+def answered(queries: Queries, rows: list[dict[str, Any]], notices: list[dict[str, Any]], notes: list[str]) -> Answer:
+    """Calls with what their expected times rest on, and what is to be said of the plan."""
     basis = words_of((row["basis"] for row in rows), BASIS)
-    return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": basis, "notices": notices})
+    return Answer(200, {"now": iso(queries.now()), "rows": rows, "basis": basis, "notices": notices, "notes": notes})
 
 
 def silence(networks: Networks, tables: Tables) -> Handler:
@@ -173,9 +187,10 @@ def silence(networks: Networks, tables: Tables) -> Handler:
         if not given.get("at"):
             # Of a network that was silent as a whole until just now nobody can say which of its trips are.
             spoken = {network for network in spoken if now - first.setdefault(network, now) >= SETTLED}
-        timetables = [timetable for timetable in networks.timetables() if timetable.network in spoken]
+        then = networks.as_of(now if given.get("at") else None)
+        timetables = [timetable for timetable in then.timetables() if timetable.network in spoken]
         found = [row for timetable in timetables for row in unheard(timetable, now, known)]
-        return Answer(200, {"now": iso(now), "rows": found[:MOST]})
+        return Answer(200, {"now": iso(now), "rows": found[:MOST], "notes": then.notes})
 
     return silent
 

@@ -12,6 +12,7 @@ from wayside.record import Record, field, rule
 NETWORK = "which agency's feeds and timetable this belongs to"
 DAY = r"[0-9]{8}"
 LONG = 2_048
+GONE = "with `removed`: when the feed no longer held it"
 
 
 class VehiclePosition(Record, key=("network", "vehicle_id"), time="timestamp"):
@@ -179,6 +180,7 @@ class StopPrediction(Record, key=("network", "trip_id", "start_date", "call"), t
     planned_arrival: datetime | None = field(doc="of a trip that the timetable does not have")
     planned_departure: datetime | None = field(doc="of a trip that the timetable does not have")
     removed: bool
+    gone: datetime | None = field(doc=GONE)
 
 
 class Notice(Record, key=("network", "alert_id"), time="timestamp"):
@@ -186,7 +188,7 @@ class Notice(Record, key=("network", "alert_id"), time="timestamp"):
 
     network: str = field(max_length=64, doc=NETWORK)
     alert_id: str
-    timestamp: datetime = field(doc="when the feed that held it was made")
+    timestamp: datetime = field(doc="when the feed that was the first to say so was made")
     cause: str | None = field(max_length=64)
     effect: str | None = field(max_length=64)
     severity: str | None = field(max_length=64)
@@ -199,3 +201,4 @@ class Notice(Record, key=("network", "alert_id"), time="timestamp"):
     active_from: datetime | None
     active_to: datetime | None
     removed: bool
+    gone: datetime | None = field(doc=GONE)

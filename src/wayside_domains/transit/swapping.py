@@ -6,6 +6,7 @@ use, the operator is told, and the next turn tries again.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,7 @@ class Swap:
         self._clock = clock
         self._seen: Signature | None = None
         self._swapped: float | None = None
+        self._kept = 0
 
     def __call__(self, folder: Path) -> None:
         """Use what has changed. Raises WaysideError when that cannot be had or read."""
@@ -37,6 +39,8 @@ class Swap:
         try:
             fresh = self._fetched(folder) if isinstance(self._network.timetable, str) else self._changed()
         except WaysideError as error:
+            with suppress(WaysideError):  # the next turn tries again
+                self._keep(folder)
             raise WaysideError(
                 f"The timetable of {self._network.name!r} was not replaced: {error.what}",
                 where=error.where,
@@ -50,6 +54,23 @@ class Swap:
         elif self._swapped is not None and now - self._swapped > UNDER_WAY:
             self._network.forget()
             self._swapped = None
+        self._keep(folder)
+
+    def _keep(self, folder: Path) -> None:
+        """Write down which timetable is in use, where that is news."""
+        if self._network.serial == self._kept:
+            return
+        serial = self._network.serial
+        try:
+            self._network.keep(folder / "before", self._clock.now())
+        except OSError as error:
+            raise WaysideError(
+                f"The timetable of {self._network.name!r} is in use, but it could not be kept for later.",
+                where=str(folder / "before"),
+                why=str(error.strerror),
+                next="Make room; it is tried again.",
+            ) from error
+        self._kept = serial
 
     def _fetched(self, folder: Path) -> Timetable | None:
         """What an address has that is new; at the start, what it had when it was last asked."""

@@ -21,12 +21,20 @@ from wayside_domains.metro import Metro
 from wayside_domains.metro.declare import one_line
 from wayside_domains.metro.network import SINCE, stations, stops
 from wayside_domains.metro.records import Stop
-from wayside_domains.metro.simulation import Clockwork, Listed, Sky, Trains, iso
+from wayside_domains.metro.simulation import Clockwork, Listed, Sky, Trains, Turnstiles, iso
 
 TURNSTILE = "org.chicago.cta.station.turnstile.v1"
 ARRIVALS = "org.chicago.cta.station.arrivals"
 WEATHER = "org.chicago.cta.weather.v1"
 STOPS = "org.chicago.cta.stations"
+
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def iso_exact(at: datetime) -> str:
+    """An instant to the microsecond."""
+    return at.isoformat()
 
 
 @pytest.fixture
@@ -110,9 +118,36 @@ def test_the_board_of_an_instant_of_the_past(site: Site) -> None:
     answer = site.client.get("/api/metro/board", params={"at": iso(then + timedelta(seconds=1))})
     found = answer.json()
     assert found["now"] == iso(then + timedelta(seconds=1))
-    nobody = {"entries": None}
-    assert rows_of(found) == {name: row | nobody for name, row in rows_of(before).items()}
+    assert rows_of(found) == rows_of(before)
+    assert "the total of now, less the entries since" in found["notes"][0]
     assert site.client.get("/api/metro/board", params={"at": "then"}).status_code == 422
+
+
+def test_entries_of_a_moment_are_what_the_simulation_had_counted_by_then(site: Site) -> None:
+    list_stops(site)
+    now, counted = datetime.now(UTC), {}
+    people = Turnstiles(Clockwork(), random.Random(50), "America/Chicago", counted)
+    moments: dict[datetime, dict[str, int]] = {}
+    for minute in range(-100, 1, 10):
+        at = now + timedelta(minutes=minute)
+        said = [message for thing in range(len(people.places)) for message in people.messages(thing, at)]
+        for first in range(0, len(said), 1_000):
+            post(site, TURNSTILE, said[first : first + 1_000])
+        moments[at] = {str(station): number for station, number in counted.items()}
+    assert sum(moments[now].values()) > 500
+    for at, wanted in moments.items():
+        found = rows_of(site.client.get("/api/metro/board", params={"at": iso_exact(at)}).json())
+        assert {name: row["entries"] for name, row in found.items()} == wanted
+    at = now - timedelta(minutes=30)
+    row = rows_of(site.client.get("/api/metro/board", params={"at": iso_exact(at)}).json())
+    since = at - timedelta(hours=1)
+    quarter = since + (EPOCH - since) % timedelta(minutes=15)
+    late = Turnstiles(Clockwork(), random.Random(50), "America/Chicago", {})
+    # The simulation's own count of the quarters of an hour since.
+    for thing in range(len(late.places)):
+        list(late.messages(thing, quarter - timedelta(microseconds=1)))
+        list(late.messages(thing, at))
+    assert {name: one["hour"] for name, one in row.items()} == {str(s): n for s, n in late.counted.items()}
 
 
 def test_entries_are_all_counted_also_of_stations_that_nobody_knows(site: Site) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.domains.transit.asking import Asking
+from wayside.adapters.entities import Change, Entities
 from wayside.clock import ManualClock
 from wayside.lake.delta import DeltaLake
 from wayside.ports import Lake
@@ -98,6 +100,15 @@ def test_an_answer_of_the_past_is_the_one_that_was_given_then(told: Told) -> Non
     assert {one["title"] for one in now["notices"]} == {"B is open again", "C is closed"}
 
 
+def test_before_the_first_record_there_is_the_timetable_alone_and_that_is_said(told: Told) -> None:
+    early = (BEGAN - timedelta(days=7)).isoformat()
+    for (path, given), rows in zip(QUESTIONS, ("departures", "rows"), strict=False):
+        found = Asking(told.trial)(path, at=early, **given).body
+        assert found[rows]
+        assert ["the timetable alone" in note for note in found["notes"]] == [True]
+        assert told.answers[path]["notes"] == []
+
+
 def test_what_called_by_then_is_told_and_nothing_later(told: Told) -> None:
     rows = told.ask("passed", place="halcyon/central", minutes="8")["rows"]
     assert rows
@@ -124,6 +135,39 @@ def test_a_future_instant_is_now(told: Told) -> None:
 def test_what_is_no_instant_is_told_so(told: Told, path: str) -> None:
     for text in ("yesterday", "2026-11-26T13:00:00", "1969-01-01T00:00:00Z"):
         assert Asking(told.trial)(path, **CENTRAL, place="halcyon/central", at=text).status == 422
+
+
+def test_notices_of_then_are_there_however_long_ago_they_were_told() -> None:
+    """As feeds of both kinds tell them: once, and once more when they are over, at the time of the first word."""
+    trial = Trial(made().domain(), clock=ManualClock(BEGAN))
+    clock = trial.clock
+    assert isinstance(clock, ManualClock)
+    entities = Entities(("network", "alert_id"), "timestamp", steady=True)
+
+    def hear(*texts: tuple[str, str]) -> None:
+        now = clock.now()
+        rows = [{"network": "halcyon", "alert_id": name, "timestamp": now, "header": text} for name, text in texts]
+        lines = entities.apply(Change("reset", rows, now), now)
+        assert not lines or trial.push("notices", [json.loads(line) for line in lines]).rejected == 0
+
+    def titles(days: float) -> set[str]:
+        at = (BEGAN + timedelta(days=days)).isoformat()
+        found = Asking(trial)("calls", place="halcyon/central", at=at).body["notices"]
+        return {one["title"] for one in found}
+
+    lift, works = ("lift", "The lift is broken"), ("works", "Works on line 2")
+    for said in ((lift,), (lift,), (("lift", "The lift is being mended"), works), (works,), ()):
+        hear(*said)
+        clock.advance(timedelta(days=2).total_seconds())
+    assert titles(20) == titles(9) == set(), "they are all over"
+    assert titles(1) == titles(3) == {"The lift is broken"}
+    assert titles(5) == {"The lift is being mended", "Works on line 2"}
+    assert titles(7) == {"Works on line 2"}
+    assert titles(-1) == set()
+    trial.broker.maintain()
+    assert titles(1) == {"The lift is broken"}
+    (info,) = trial.broker.partitions("notices")
+    assert info.end == 5, "each is told once, and once that it is over"
 
 
 def test_beyond_the_retention_of_the_log_the_lake_is_read(tmp_path: Path) -> None:

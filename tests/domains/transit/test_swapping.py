@@ -112,7 +112,7 @@ def test_what_is_no_timetable_changes_nothing(tmp_path: Path, bad: Answer) -> No
         with pytest.raises(WaysideError, match="The timetable of 'x' was not replaced"):
             swap(tmp_path)
         assert network.read() is first
-        assert sorted(path.name for path in tmp_path.iterdir()) == files == ["x.zip", "x.zip.json"]
+        assert sorted(path.name for path in tmp_path.iterdir()) == files == ["before", "x.zip", "x.zip.json"]
         swap(tmp_path)
         assert trips(network) == ALL - {"loop"}
         assert stranger.asked[2][1]["if-none-match"] == '"1"', "what was of no use is not known"

@@ -268,6 +268,25 @@ def test_waits_grow_and_are_never_longer_than_they_may() -> None:
     assert max(waits[-1]) > 200
 
 
+def test_what_is_told_with_another_time_only_is_as_it_was_where_times_are_those_of_documents() -> None:
+    entities = Entities(("id",), "at", steady=True)
+
+    def said(seconds: int, *things: dict[str, Any]) -> list[dict[str, Any]]:
+        at = NOW + timedelta(seconds=seconds)
+        change = Change("reset", [{**thing, "at": at} for thing in things], at)
+        return [json.loads(line) for line in entities.apply(change, NOW + timedelta(seconds=99))]
+
+    def moment(text: str) -> float:
+        return (datetime.fromisoformat(text) - NOW).total_seconds()
+
+    assert [moment(one["at"]) for one in said(0, {"id": "a", "level": 1}, {"id": "b"})] == [0, 0]
+    assert said(15, {"id": "a", "level": 1}, {"id": "b"}) == []
+    (changed,) = said(30, {"id": "a", "level": 2}, {"id": "b"})
+    assert (changed["id"], moment(changed["at"])) == ("a", 30)
+    (left,) = said(45, {"id": "a", "level": 2})
+    assert (left["removed"], moment(left["at"]), moment(left["gone"])) == (True, 0, 45)
+
+
 def test_a_thing_that_goes_leaves_no_earlier_than_it_was_last_seen() -> None:
     entities = Entities(("id",), "at")
     entities.apply(Change("put", [{"id": "a", "at": NOW + timedelta(seconds=20)}]), NOW)

@@ -46,6 +46,20 @@ def same(one: Commit, other: Commit) -> None:
             assert_frame_equal(left[name].sort(columns), right[name].select(columns).sort(columns))
 
 
+def test_what_is_open_comes_with_the_offsets_that_it_counts() -> None:
+    world = Followed()
+    assert world.engine.standing("by_region").rows.is_empty()
+    world.read(*[("a", second, 1.0) for second in range(5)])
+    world.engine.drain()
+    world.read(("a", 6, 1.0))  # not counted yet
+    for engine in (world.engine, world.replica()):
+        standing = engine.standing("by_region")
+        counted = sum(offset for (topic, _), offset in standing.positions.items() if topic == "readings")
+        assert (standing.rows["rows"].sum(), counted) == (5, 5)
+    with pytest.raises(NotFoundError):
+        world.engine.standing("nothing")
+
+
 def test_a_replica_hears_what_the_engine_commits() -> None:
     world = Followed()
     engine, replica = heard(world.engine), world.replica()

@@ -12,8 +12,10 @@ import pytest
 
 from server_site import Sample
 from wayside.clock import ManualClock
-from wayside.domain import Domain, Topic, count, mean
+from wayside.domain import Domain, Topic, count, mean, minimum, total
+from wayside.errors import UnknownPastError
 from wayside.lake.memory import MemoryLake
+from wayside.record import Record
 from wayside.runtime.lakewriter import LakeWriter
 from wayside.runtime.trial import Trial
 from wayside.server.history import readings, source_of
@@ -31,21 +33,57 @@ class Step(Sample, key=("station", "sensor"), time="at"):
     before: float | None
 
 
+class Offer(Record, key="name", time="since"):
+    """Something that is there until it has gone."""
+
+    name: str
+    since: datetime
+    price: int
+    removed: bool
+    gone: datetime | None
+
+
+class Word(Record, key="station", time="since"):
+    """What a station is called."""
+
+    station: str
+    since: datetime
+    word: str
+
+
+class Named(Sample, key=("station", "sensor"), time="at"):
+    """A sample beside what a table knows of its station."""
+
+    word: str | None
+
+
 def domain() -> Domain:
     """Tables of a topic itself, of streams that keep rows and that drop some, and of a step that remembers."""
     samples = Topic("samples", Sample)
     warmer = samples.stream("warmer", into=Sample, transform=lambda rows: rows.with_columns(pl.col("value") + 1))
     warm = samples.where("warm", pl.col("value") > 10)
     steps = samples.previous("steps", by=["station", "sensor"], into=Step, columns={"before": "value"})
+    latest = Topic("words", Word).table("words_latest")
+    named = samples.join("named", latest, on=["station"], into=Named, how="left")
+    known = samples.join("known", latest, on=["station"], into=Named)
+    offers = Topic("offers", Offer, retention="400d")
+    cheap = offers.stream("cheap", into=Offer, transform=lambda rows: rows.filter(pl.col("price") < 50))
+    left = {"deleted": pl.col("removed"), "gone": "gone"}
     return Domain(
         "weather",
         "Weather",
         flow=[
+            offers.table("offers_latest", **left),
+            cheap.table("cheap_latest", **left),
             samples.table("latest", deleted=pl.col("note") == "gone"),
             samples.table("stations", by=["station"]),
             warmer.table("warmer_latest"),
             warm.table("warm_latest"),
             steps.table("steps_latest"),
+            named.window("ever", by=["station", "sensor", "word"], every="all time", n=count(), mean=mean("value")),
+            known.window("ever_known", by=["station"], every="all time", n=count()),
+            samples.window("extremes", by=["station"], every="all time", least=minimum("value")),
+            warm.window("warm_ever", by=["station"], every="all time", n=count(), sum=total("value")),
             samples.window("minutes", by=["station"], every="1m", n=count(), mean=mean("value")),
         ],
     )
@@ -123,6 +161,31 @@ def test_a_table_is_what_it_was_then(world: World, table: str, second: int, rows
     assert world.then(table, second) == rows, "from the lake"
 
 
+@pytest.mark.parametrize("table", ["offers_latest", "cheap_latest"])
+def test_what_has_gone_since_was_there_however_long_ago_it_was_told(world: World, table: str) -> None:
+    def offer(day: int, name: str, price: int, gone: int | None = None) -> dict[str, Any]:
+        when = None if gone is None else (NOON + timedelta(days=gone)).isoformat()
+        since = (NOON + timedelta(days=day)).isoformat()
+        return {"name": name, "since": since, "price": price, "removed": gone is not None, "gone": when}
+
+    for days, said in (
+        (0, offer(0, "tea", 1)), (1, offer(1, "tea", 2)), (1, offer(1, "rum", 9)), (2, offer(1, "rum", 9, gone=2)),
+        (4, offer(4, "rum", 8)), (30, offer(1, "tea", 2, gone=30)), (40, offer(40, "ink", 70)),
+    ):  # fmt: skip
+        world.clock.advance(max(0.0, (NOON + timedelta(days=days) - world.clock.now()).total_seconds()))
+        assert world.trial.push("offers", [said]).rejected == 0
+
+    def then(day: float) -> dict[str, int]:
+        found = world.queries.past(NOON + timedelta(days=day), back=None).table(table)
+        return dict(found.select("name", "price").rows())
+
+    wanted = {0.5: {"tea": 1}, 1.5: {"tea": 2, "rum": 9}, 3: {"tea": 2}, 29: {"tea": 2, "rum": 8}, 31: {"rum": 8}}
+    assert {day: then(day) for day in wanted} == wanted
+    world.forget()
+    assert {day: then(day) for day in wanted} == wanted
+    assert then(-1) == {}
+
+
 def test_rows_can_be_chosen(world: World) -> None:
     assert world.then("latest", 59, station=["south"]) == [("south", "air", 79.0)]
     assert world.then("latest", 59, value=[6.0]) == [("north", "water", 6.0)]
@@ -157,6 +220,56 @@ def test_without_a_lake_there_is_what_the_log_has(world: World) -> None:
     world.forget()
     world.lake = MemoryLake()
     assert world.then("latest", 59) == []
+
+
+EVER = (datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC))
+TOTALS = ((-1, {}), (0, {"north": 1}), (29, {"north": 2, "south": 1}), (60, {"north": 3, "south": 3}))
+
+
+def ever(world: World, second: int, window: str = "ever", **where: Any) -> dict[str, int]:
+    found = world.queries.past(at(second)).summary(window, *EVER, by=["station"], where=where or None)
+    return dict(found.select("station", "n").rows())
+
+
+@pytest.mark.parametrize(("second", "wanted"), TOTALS)
+def test_a_total_is_what_had_been_counted_by_then(world: World, second: int, wanted: dict[str, int]) -> None:
+    assert ever(world, second) == wanted
+    world.push(sample(-3_600, 1.0, "north"), sample(25, 1.0, "west"))  # late, and counted all the same
+    wanted = {**wanted, "north": wanted.get("north", 0) + 1, **({"west": 1} if second >= 25 else {})}
+    assert ever(world, second) == wanted
+    assert ever(world, second, station=["north"]) == {"north": wanted["north"]}
+    world.forget()
+    assert ever(world, second) == wanted, "with what only the lake has of the records since"
+
+
+def test_totals_of_the_past_have_sums_and_means_and_need_no_groups(world: World) -> None:
+    past = world.queries.past(at(20))
+    assert past.summary("ever", *EVER, by=[], where=None).select("n", "mean").rows() == [(3, pytest.approx(31 / 3))]
+    assert past.summary("warm_ever", *EVER, by=["station"], where=None).rows() == [("south", 1, 20.0)]
+    assert past.windows("warm_ever", *EVER).select("station", "n", "window_start", "open").rows() == [
+        ("south", 1, EVER[0], True)
+    ]
+    assert past.summary("ever", *EVER, by=["sensor"], where=None)["n"].sum() == 3
+
+
+@pytest.mark.parametrize(
+    ("window", "by", "why"),
+    [
+        ("extremes", "station", "least and the greatest"),
+        ("ever_known", "station", "'known' drops rows"),
+        ("ever", "word", "which the log does not keep"),
+    ],
+)
+def test_a_total_that_cannot_be_found_again_says_why(world: World, window: str, by: str, why: str) -> None:
+    with pytest.raises(UnknownPastError, match=why):
+        world.queries.past(at(20)).summary(window, *EVER, by=[by], where=None)
+
+
+def test_what_was_appended_but_not_counted_yet_does_not_matter(world: World) -> None:
+    world.trial.broker.append(
+        "samples", pl.DataFrame([sample(70, 1.0) | {"at": at(70), "count": None}], Sample.schema())
+    ).result()
+    assert ever(world, 60) == TOTALS[-1][1]
 
 
 class Told(MemoryLake):

@@ -46,4 +46,6 @@ export interface BoardAnswer {
   facts: { title: string; value: string; note: string; at: string }[];
   columns: { name: string; title: string; kind: 'event' | 'number' }[];
   groups: BoardGroup[];
+  /** Sentences about the numbers. */
+  notes?: string[];
 }

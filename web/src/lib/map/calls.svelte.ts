@@ -36,6 +36,8 @@ interface Answer {
   rows: CallRow[];
   basis: string;
   notices?: Notice[];
+  /** Sentences about the answer. */
+  notes?: string[];
 }
 
 const EVERY = 5 * SECOND;
@@ -45,6 +47,7 @@ export class Calls {
   /** What the expected times rest on. */
   basis = $state('');
   notices = $state.raw<Notice[]>([]);
+  notes = $state.raw<string[]>([]);
   ready = $state(false);
   problem = $state.raw<Problem | null>(null);
 
@@ -81,6 +84,7 @@ export class Calls {
       this.rows = readCalls(answer.rows);
       this.basis = answer.basis;
       this.notices = answer.notices ?? [];
+      this.notes = answer.notes ?? [];
       this.problem = null;
       this.ready = true;
     } catch (error) {
