@@ -60,18 +60,19 @@ def board_of(networks: Networks, tables: Tables, name: str, zone: str) -> Endpoi
             "network": network,
             "stop_id": stop,
             "stop": place[0] if place is not None else stop,
-            "notes": [*then.notes, *([UNHEARD] if past and heard.is_empty() else [])],
         }
-        return Answer(200, head | written(rows))
+        notes = [*then.notes, *([UNHEARD] if past and heard.is_empty() else [])]
+        return Answer(200, head | written(rows, notes))
 
     summary = "What leaves a stop or station: planned and expected"
     return Endpoint("GET", f"/api/{name}/departures", dated(board), summary, parameters=PARAMETERS, replies=REPLIES)
 
 
-def written(rows: list[Departure]) -> dict[str, Any]:
-    """The lines of a board, and what their expected times rest on."""
+def written(rows: list[Departure], notes: list[str]) -> dict[str, Any]:
+    """The lines of a board, what their expected times rest on, and what is to be said of both."""
     return {
         "basis": words_of((row.basis for row in rows), "schedule plus the vehicle's present delay"),
+        "notes": notes,
         "departures": [
             {**asdict(row), "planned": iso(row.planned) if row.planned else None, "expected": iso(row.expected)}
             for row in rows
