@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
+import pickle
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -21,7 +22,7 @@ from wayside.server import bodies, logs
 from wayside.server.changes import Wish, changed, merge
 from wayside.server.limits import Limits
 from wayside.server.problems import ProblemError
-from wayside.server.ring import COLUMN, Ring
+from wayside.server.ring import Ring
 from wayside.server.subscriber import Subscriber
 from wayside.values import Commit
 
@@ -99,11 +100,22 @@ def test_the_ring_knows_what_it_still_has() -> None:
 
 def test_the_ring_is_bounded_in_bytes() -> None:
     frame = rows(*[(f"s{number}", 1, 1.0, False) for number in range(1000)])
-    ring = Ring(replace(Limits(), ring_bytes=3 * (int(frame.estimated_size()) + COLUMN * frame.width)))
+    weight = len(pickle.dumps(commit(0, frame), pickle.HIGHEST_PROTOCOL))
+    ring = Ring(replace(Limits(), ring_bytes=3 * weight + 100))
     for sequence in range(10):
         ring.add(commit(sequence, frame))
     assert [kept.sequence for kept in ring.after(6) or []] == [7, 8, 9]
     assert ring.after(4) is None
+
+
+def test_a_few_rows_in_the_ring_do_not_hold_on_to_all_that_were_read_with_them() -> None:
+    ring = Ring(replace(Limits(), ring_bytes=20 * 4_000))
+    for sequence in range(1, 21):
+        read = rows(*[(f"a station with a long name {number}", 1, 1.0, False) for number in range(2000)])
+        ring.add(commit(sequence, read.filter(pl.col("station") == "a station with a long name 7")))
+    kept = ring.after(0) or []
+    assert [one.sequence for one in kept] == list(range(1, 21))
+    assert {one.tables["latest"].height for one in kept} == {1}
 
 
 async def test_a_subscribers_queue_is_bounded_in_number_and_bytes() -> None:
