@@ -39,7 +39,7 @@ it is this long, unless a full one waits: what is paid per micro-batch, and the 
 for more rows at once. Measured with 10,000 keys: 2 µs a row in batches of 8,000, 0.75 in 32,000, 0.4 in 96,000."""
 CROWDED = 5_000
 LOOKS = 5
-"""How often it is looked during such a pause whether the engine lags."""
+"""How often it is looked during such a pause whether a full micro-batch waits, or nothing comes any more."""
 
 
 class EmbeddedEngine(Book, Life):
@@ -109,10 +109,15 @@ class EmbeddedEngine(Book, Life):
                 self._gather(LONGEST_PAUSE if rows >= CROWDED else min(took, LONGEST_PAUSE))
 
     def _gather(self, seconds: float) -> None:
-        """Let rows come in for so long, or until they fill a micro-batch."""
+        """Let rows come in for so long, until they fill a micro-batch, or until none come any more."""
         full = {place: offset + self.max_rows for place, offset in self.positions.items()}
         for _ in range(LOOKS):
-            if self.stopping.wait(seconds / LOOKS) or self.broker.wait(full, 0.0):
+            ends = {
+                (topic, info.partition): info.end
+                for topic in self.reader.order
+                for info in self.broker.partitions(topic)
+            }
+            if self.broker.wait(full, 0.0) or self.stopping.wait(seconds / LOOKS) or not self.broker.wait(ends, 0.0):
                 return
 
     def _settled(self, wait: float) -> float:
