@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 from wayside.files import REAL, replace_whole
+from wayside.record.times import EPOCH
 
 END = ".version"
-FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Versions:
         if known and known[-1].digest == digest:
             return False
         REAL.make_folder(self._folder)
-        micros = (at - FIRST) // timedelta(microseconds=1)
+        micros = (at - EPOCH) // timedelta(microseconds=1)
         replace_whole(REAL, self._folder / f"{self._name}.{micros:017d}.{digest}{END}", content())
         self._trim()
         return True
@@ -73,7 +73,7 @@ class Versions:
             name, _, rest = path.name.removesuffix(END).rpartition(".")
             name, _, micros = name.rpartition(".")
             if name == self._name and micros.isascii() and micros.isdigit():
-                found.append((FIRST + timedelta(microseconds=int(micros)), rest, path))
+                found.append((EPOCH + timedelta(microseconds=int(micros)), rest, path))
         return sorted(found)
 
     def _trim(self) -> None:

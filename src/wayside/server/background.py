@@ -7,7 +7,6 @@ and to no other.
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from wayside.errors import ConfigError
+from wayside.server.guard import is_loopback
 from wayside.server.problems import ProblemError
 
 STYLE = "/v1/background/style"
@@ -157,14 +157,6 @@ def further(text: str) -> str:
         next = "Write https:// if the server has it; http:// is for servers of this machine."
         raise ConfigError("The map's background cannot come over http.", where=where, why=why, next=next)
     return found
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def origins_in(path: Path) -> Iterator[str]:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 
 from wayside.domain import Table
 from wayside.domain.feeds import Transform
+from wayside.record.times import EPOCH
 from wayside.server.history import records, source_of, through
 from wayside.server.services import Services
 from wayside.server.windows import filtered
 from wayside.specs import TableSpec
 
 INSTANT = timedelta(microseconds=1)
-FIRST = datetime(1970, 1, 1, tzinfo=UTC)
 EVERY = pl.lit(value=True)
 
 
@@ -36,7 +36,7 @@ def as_of(
     told = table.gone is None or table.gone in columns
     keyed = told and {*spec.key, time} <= set(columns)
     early = {name: values for name, values in (where or {}).items() if keyed and name in spec.key}
-    span, own = (at - back if back is not None else FIRST, at + INSTANT), origin.topic.record.time
+    span, own = (at - back if back is not None else EPOCH, at + INSTANT), origin.topic.record.time
     within = pl.col(own).is_between(*span, closed="left") if own is not None else EVERY
     within = within & there if told else within
     found = [filtered(frame.filter(within), early) for frame in records(services, origin.topic, span)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -11,6 +11,7 @@ import polars as pl
 from wayside.domain import Table
 from wayside.domain.views import BACK, Generator
 from wayside.errors import NotFoundError
+from wayside.record.times import EPOCH
 from wayside.server.past import as_of
 from wayside.server.services import Services
 from wayside.server.totals import totals_at
@@ -18,7 +19,6 @@ from wayside.server.windows import declared, partials, summed
 from wayside.specs import ENDLESS, TIME, WindowSpec
 
 Where = Mapping[str, Sequence[Any]] | None
-EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class LiveQueries:
@@ -82,7 +82,8 @@ class PastQueries(LiveQueries):
             return super().windows(name, start, end, where)
         rows = totals_at(self._services, self._services.plan.windows[name], self._at, spec.by, where)
         ever = [
-            pl.lit(edge, TIME).alias(which) for edge, which in ((EVER, "window_start"), (EVER + ENDLESS, "window_end"))
+            pl.lit(edge, TIME).alias(which)
+            for edge, which in ((EPOCH, "window_start"), (EPOCH + ENDLESS, "window_end"))
         ]
         return declared(spec, rows.with_columns(*ever, open=pl.lit(True)))
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 import uvicorn
 from fastapi import FastAPI
 
 from wayside.errors import ConfigError
+from wayside.server.guard import is_loopback
 from wayside.server.limits import Limits
 from wayside.server.protocol import bounded
 
 
 def check_address(host: str) -> None:
     """Refuse every address but those of the loopback interface. Raises ConfigError."""
-    try:
-        local = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        local = False
-    if not local:
+    if not is_loopback(host):
         raise ConfigError(
             f"Wayside cannot listen on {host!r}.",
             where="WAYSIDE_HOST",

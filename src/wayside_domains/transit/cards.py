@@ -39,7 +39,6 @@ def calls_planned(timetable: Timetable, state: Mapping[str, Any], told: Predicti
     if calls.along is None:
         return []
     day = day_of(state["start_date"])
-    stations = dict(timetable.stops.select("stop_id", "parent_station").iter_rows())
     foretold = told.of(timetable, trip.trip_id, day)
     off = told.cancelled(trip.trip_id, day)
     found = []
@@ -52,7 +51,7 @@ def calls_planned(timetable: Timetable, state: Mapping[str, Any], told: Predicti
         place = timetable.place(stop)
         found.append(
             {
-                "thing": state["vehicle_id"], "place": f"{timetable.network}/{stations.get(stop) or stop}",
+                "thing": state["vehicle_id"], "place": f"{timetable.network}/{timetable.station_of(stop) or stop}",
                 "place_name": place[0] if place else stop, "line": trip.route_id, "toward": trip.headsign,
                 "direction": trip.direction_id,
                 "planned": iso(due), "expected": iso(expected) if basis != "timetable" else None, "basis": basis,
@@ -74,10 +73,11 @@ def ahead_of(run: ToldRun, state: Mapping[str, Any]) -> Iterator[ToldCall]:
 def call_told(timetable: Timetable | None, state: Mapping[str, Any], run: ToldRun, call: ToldCall) -> dict[str, Any]:
     """One of those calls, as the map reads it."""
     place = timetable.place(call.stop_id) if timetable is not None else None
+    station = timetable.station_of(call.stop_id) if timetable is not None else None
     known = call.told and call.relationship != SKIPPED and call.comes is not None
     due = call.due if call.planned[0] is None else call.planned[0]
     return {
-        "thing": state["vehicle_id"], "place": f"{state['network']}/{station_of(timetable, call.stop_id)}",
+        "thing": state["vehicle_id"], "place": f"{state['network']}/{station or call.stop_id}",
         "place_name": place[0] if place else call.stop_id, "line": run.route_id or state["route_id"],
         "toward": run.headsign, "direction": run.direction_id,
         "planned": None if due is None else iso(datetime.fromtimestamp(due, UTC)),
@@ -86,11 +86,3 @@ def call_told(timetable: Timetable | None, state: Mapping[str, Any], run: ToldRu
         "state": "cancelled" if call.relationship == SKIPPED else "live" if known else "planned",
         "note": NOTES.get(plan_with(run, state)),
     }  # fmt: skip
-
-
-def station_of(timetable: Timetable | None, stop: str) -> str:
-    """The station of a stop, else the stop itself."""
-    if timetable is None:
-        return stop
-    parents: list[str] = timetable.stops.filter(stop_id=stop)["parent_station"].drop_nulls().to_list()
-    return parents[0] if parents else stop

@@ -12,7 +12,7 @@ from wayside.domain import AT, Answer, Endpoint, Queries, dated, problem
 from wayside_domains.transit.answering import UNHEARD, Tables, iso
 from wayside_domains.transit.boards import Departure, departures, runs_of, words_of
 from wayside_domains.transit.foretold import predictions_at
-from wayside_domains.transit.heard import vehicles_of
+from wayside_domains.transit.heard import networks_of, vehicles_of
 from wayside_domains.transit.networks import Networks
 
 TEXT = {"type": "string", "maxLength": 256}
@@ -44,7 +44,7 @@ def board_of(networks: Networks, tables: Tables, name: str, zone: str) -> Endpoi
         if not (0 <= before <= MOST and 0 <= ahead <= MOST):
             return problem(422, "Out of range", f"`before` and `ahead` are 0 to {MOST} minutes.")
         network, stop, now, past = given["network"], given["stop"], queries.now(), bool(given.get("at"))
-        then = networks.as_of(now if past else None)
+        then = networks_of(networks, queries, given)
         timetable = then.timetable(network)
         if network not in networks.by_name or (timetable is not None and timetable.place(stop) is None):
             known = ", ".join(network.name for network in networks)

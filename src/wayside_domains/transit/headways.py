@@ -11,6 +11,7 @@ import polars as pl
 from wayside.domain import AT, Answer, Endpoint, Handler, Queries, dated, problem
 from wayside_domains.transit.answering import Tables, iso
 from wayside_domains.transit.boards import DEAD, STALE
+from wayside_domains.transit.heard import networks_of
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.onmap import not_as_planned, unheard
 
@@ -60,7 +61,7 @@ def passed(networks: Networks, times: str) -> Handler:
             return problem(422, "A parameter is missing or wrong", detail)
         if network not in networks.by_name:
             return problem(404, "Not found", f"Networks: {', '.join(networks.by_name)}.")
-        then = networks.as_of(queries.now() if given.get("at") else None)
+        then = networks_of(networks, queries, given)
         timetable = then.timetable(network)
         if timetable is not None and timetable.place(stop) is None:
             return problem(404, "Not found", "There is no such stop in that network.")
@@ -132,7 +133,7 @@ def running(networks: Networks, times: str, tables: Tables) -> Handler:
             age = now - row["timestamp"]
             if age < DEAD:
                 line(row["network"], row["route_id"], row["direction_id"])["live" if age < STALE else "stale"] += 1
-        then = networks.as_of(now if given.get("at") else None)
+        then = networks_of(networks, queries, given)
         for each in silent_of(then, states, now, not_as_planned(queries, tables.predictions)):
             line(*each)["silent"] += 1
         calls = recent(queries, times, minutes, {"event": ["departure"]})

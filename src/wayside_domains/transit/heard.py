@@ -1,4 +1,4 @@
-"""Vehicles as a question is about them: now, or as of an instant of the past, by the timetable of then."""
+"""Networks and vehicles as a question is about them: now, or as of an instant of the past, by the timetable of then."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import polars as pl
 from wayside.domain import Queries
 from wayside_domains.transit.matching import enriched
 from wayside_domains.transit.networks import Networks
+
+
+def networks_of(networks: Networks, queries: Queries, given: Mapping[str, str]) -> Networks:
+    """The networks with the timetables of the instant that a question is about, as `dated` hands it on."""
+    return networks.as_of(queries.now() if given.get("at") else None)
 
 
 def vehicles_of(

@@ -36,10 +36,9 @@ class Known:
     def routes_at(self) -> dict[str, set[str]]:
         """The routes that call at a stop, or at a platform of a station."""
         calls = self.timetable.calls.join(self.timetable.trips.select("trip_id", "route_id"), on="trip_id")
-        parents = dict(self.timetable.stops.select("stop_id", "parent_station").iter_rows())
         found: dict[str, set[str]] = defaultdict(set)
         for stop, route in calls.select("stop_id", "route_id").unique().iter_rows():
             found[stop].add(route)
-            if (station := parents.get(stop)) is not None:
+            if (station := self.timetable.station_of(stop)) is not None:
                 found[station].add(route)
         return dict(found)

@@ -12,6 +12,7 @@ import polars as pl
 
 from wayside.domain import AT, Answer, Endpoint, Handler, Queries, dated, problem
 from wayside_domains.transit.answering import iso
+from wayside_domains.transit.heard import networks_of
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.times import anchor, service_days, text_of
 from wayside_domains.transit.timetable import Timetable, Trip
@@ -69,9 +70,7 @@ def punctual(networks: Networks, window: str) -> Handler:
         where |= {"network": [given["network"]]} if given.get("network") else {}
         where |= {"direction_id": [int(direction)]} if direction is not None else {}
         until = queries.now()
-        zone = ZoneInfo(
-            zone_of(networks.as_of(until if given.get("at") else None), given.get("network"), given["line"])
-        )
+        zone = ZoneInfo(zone_of(networks_of(networks, queries, given), given.get("network"), given["line"]))
         starts = hours_of(until, hours, zone)
         # What is still open is of now, and not of any instant before.
         end = until if given.get("at") else until + SPAN
@@ -134,7 +133,7 @@ def planned(networks: Networks) -> Handler:
             detail = f"Give `path` (network/shape); `minutes` is 1 to {LONGEST}, `ahead` 0 to {LONGEST}."
             return problem(422, "A parameter is missing or wrong", detail)
         now = queries.now()
-        then = networks.as_of(now if given.get("at") else None)
+        then = networks_of(networks, queries, given)
         timetable = then.timetable(network)
         if timetable is None or timetable.line(shape) is None:
             return problem(404, "Not found", "There is no such way in that network, or it has no timetable.")

@@ -166,22 +166,28 @@ class Networks:
 
 
 class PastNetworks(Networks):
-    """The networks as of an instant of the past."""
+    """The networks as of an instant of the past, for one question: each is looked up once."""
 
     def __init__(self, networks: Networks, at: datetime) -> None:
         super().__init__(*networks)
         self._at = at
+        self._found: dict[str, Then] = {}
 
     @property
     def changed(self) -> bool:
-        pairs = [(network.as_of(self._at).timetable, network.read()) for network in self]
+        pairs = [(self._then(network).timetable, network.read()) for network in self]
         return any(then is not None and now is not None and then.calls is not now.calls for then, now in pairs)
 
     def timetable(self, name: str) -> Timetable | None:
         network = self.by_name.get(name)
         if network is None:
             return None
-        found = network.as_of(self._at)
+        found = self._then(network)
         if found.note and found.note not in self.notes:
             self.notes.append(found.note)
         return found.timetable
+
+    def _then(self, network: Network) -> Then:
+        if network.name not in self._found:
+            self._found[network.name] = network.as_of(self._at)
+        return self._found[network.name]

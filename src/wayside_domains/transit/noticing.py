@@ -51,8 +51,7 @@ def with_stations(timetable: Timetable | None, stops: Iterable[str]) -> frozense
     given = frozenset(stops)
     if timetable is None:
         return given
-    parents = timetable.stops.select("stop_id", "parent_station").drop_nulls().iter_rows()
-    return given | {parent for stop, parent in parents if stop in given}
+    return given | {station for stop in given if (station := timetable.station_of(stop)) is not None}
 
 
 def notices_at(live: Queries, then: Queries, table: str, network: str) -> list[dict[str, Any]]:

@@ -32,7 +32,7 @@ from wayside_domains.transit.answering import UNHEARD, Tables, iso
 from wayside_domains.transit.boards import DEAD, Departure, departures, runs_of, words_of
 from wayside_domains.transit.cards import calls_of_vehicle
 from wayside_domains.transit.foretold import CANCELLED, predictions_at
-from wayside_domains.transit.heard import vehicles_of
+from wayside_domains.transit.heard import networks_of, vehicles_of
 from wayside_domains.transit.matching import REPLACED
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.noticing import Concern, notices_at, of_stop, of_vehicle, shown
@@ -187,7 +187,7 @@ def silence(networks: Networks, tables: Tables) -> Handler:
         if not given.get("at"):
             # Of a network that was silent as a whole until just now nobody can say which of its trips are.
             spoken = {network for network in spoken if now - first.setdefault(network, now) >= SETTLED}
-        then = networks.as_of(now if given.get("at") else None)
+        then = networks_of(networks, queries, given)
         timetables = [timetable for timetable in then.timetables() if timetable.network in spoken]
         found = [row for timetable in timetables for row in unheard(timetable, now, known)]
         return Answer(200, {"now": iso(now), "rows": found[:MOST], "notes": then.notes})

@@ -12,10 +12,10 @@ import re
 from collections.abc import Iterator, Sequence, Set
 from datetime import date
 
-from wayside_domains.transit.foretold import ANY_DAY, CANCELLED, SKIPPED
+from wayside_domains.transit.foretold import CANCELLED, SKIPPED
 from wayside_domains.transit.matching import AT_STOP
 from wayside_domains.transit.passing_on import cancelled_untimed, named, named_by_vehicle, passed_on, told_updates
-from wayside_domains.transit.present import FRESH, Present, Row, Value, day_or_none
+from wayside_domains.transit.present import FRESH, Present, Row, Value
 from wayside_domains.transit.times import anchor, day_of, text_of
 from wayside_domains.transit.timetable import Timetable, run_id
 
@@ -109,7 +109,7 @@ def trip_updates(present: Present) -> list[Value]:
         if update is not None:
             found[run_id(row["trip_id"], day_of(row["start_date"]))] = update
     for trip_id, told in sorted(present.predictions.runs()):
-        day = present.today(trip_id) if told == ANY_DAY else day_or_none(told)
+        day = present.day_of(trip_id, told)
         if day is not None and (name := run_id(trip_id, day)) not in found:
             update = foretold_update(present, timetable, trip_id, day)
             found |= {name: update} if update is not None else {}

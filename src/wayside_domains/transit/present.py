@@ -10,7 +10,7 @@ from typing import Any
 
 from wayside_domains.transit.foretold import ANY_DAY, DELETED, Predictions
 from wayside_domains.transit.known import Known
-from wayside_domains.transit.times import day_of, service_days, text_of
+from wayside_domains.transit.times import day_or_none, service_days, text_of
 from wayside_domains.transit.timetable import Timetable
 from wayside_domains.transit.unplanned import ToldRun, unplanned
 
@@ -61,7 +61,7 @@ class Present:
         """Trips of a day that will not run, as the network's own feed says, with the word for that."""
         found: dict[tuple[str, str | None], str] = {}
         for trip_id, told in self.predictions.runs():
-            day = self.today(trip_id) if told == ANY_DAY else day_or_none(told)
+            day = self.day_of(trip_id, told)
             if day is not None and self.predictions.cancelled(trip_id, day):
                 deleted = self.predictions.deleted(trip_id, day)
                 found[trip_id, text_of(day)] = DELETED if deleted else "CANCELED"
@@ -97,6 +97,10 @@ class Present:
         rows = [row for row in self.notices if row["effect"] == "DETOUR"]
         return {name for row in rows for name in f"{row['routes'] or ''} {row['trips'] or ''}".split()}
 
+    def day_of(self, trip_id: str, told: str) -> date | None:
+        """The service day of a run, by what is told of it: the newest one where it may be any day."""
+        return self.today(trip_id) if told == ANY_DAY else day_or_none(told)
+
     def today(self, trip_id: str) -> date | None:
         """The newest service day on which a trip runs and is not over."""
         trip = self.timetable.trip(trip_id) if self.timetable is not None else None
@@ -109,11 +113,3 @@ class Present:
     def on_line(self, row: Row) -> bool:
         """Whether a vehicle is where its trip may lead it."""
         return row["off"] is None or row["off"] <= ASTRAY or bool({row["route_id"], row["trip_id"]} & self.detoured)
-
-
-def day_or_none(text: str) -> date | None:
-    """The day of a text; null for what is none."""
-    try:
-        return day_of(text)
-    except ValueError:
-        return None

@@ -47,6 +47,14 @@ def day_of(text: str) -> date:
     return date(*map(int, found.groups()))
 
 
+def day_or_none(text: str) -> date | None:
+    """The same; null for what is no day."""
+    try:
+        return day_of(text)
+    except ValueError:
+        return None
+
+
 def text_of(day: date) -> str:
     """A day as GTFS writes it."""
     return f"{day.year:04d}{day.month:02d}{day.day:02d}"

@@ -155,6 +155,10 @@ class Timetable:
         """The stops at which vehicles call for a stop: itself, and the platforms of a station."""
         return [stop_id, *self._platforms.get(stop_id, [])]
 
+    def station_of(self, stop_id: str) -> str | None:
+        """The station that a stop belongs to; null for one that stands by itself."""
+        return self._stations.get(stop_id)
+
     # -- indexes -------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -182,6 +186,10 @@ class Timetable:
     def _places(self) -> dict[str, tuple[str, float, float]]:
         known = self.stops.filter(pl.col("latitude").is_not_null() & pl.col("longitude").is_not_null())
         return {row[0]: row[1:] for row in known.select("stop_id", "name", "latitude", "longitude").iter_rows()}
+
+    @cached_property
+    def _stations(self) -> dict[str, str]:
+        return dict(self.stops.select("stop_id", "parent_station").drop_nulls().iter_rows())
 
     @cached_property
     def _platforms(self) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ from wayside_domains.transit.foretold import (
     Predictions,
 )
 from wayside_domains.transit.matching import REPLACED
-from wayside_domains.transit.times import anchor, day_of, seconds_of
+from wayside_domains.transit.times import anchor, day_of, day_or_none, seconds_of
 from wayside_domains.transit.timetable import Timetable, Trip
 
 Plan = Literal["timetable", "added", "replacement", "unknown", "feed"]
@@ -139,10 +139,7 @@ def plan_of(rows: Sequence[Row], timetable: Timetable | None, run: tuple[str, st
 
 def runs_on(timetable: Timetable | None, run: tuple[str, str]) -> bool:
     """Whether the timetable has a trip on its day; true where the feed does not say which day that is."""
-    try:
-        day = None if run[1] == ANY_DAY else day_of(run[1])
-    except ValueError:
-        return True
+    day = day_or_none(run[1])
     return timetable is None or day is None or run[0] in set(timetable.trips_on(day)["trip_id"])
 
 
