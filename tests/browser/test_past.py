@@ -211,6 +211,10 @@ def test_map_board_and_chart_move_together_with_the_slider(browser: Browser, tol
         page.get_by_role("link", name="Lines", exact=True).click()
         expect(strip(page).locator(".when")).to_have_text(clock)
         expect(page.locator("svg g:not(.plan)").first).to_be_attached(timeout=30_000)
+        call = told.site.get("/api/transit/passed", place=place, minutes=60, at=moment[1])["rows"][0]
+        page.get_by_role("navigation", name="Lines").get_by_role("link", name=call["line"], exact=True).click()
+        page.get_by_role("combobox", name="Direction").select_option(call["path"])
+        page.get_by_role("combobox", name="Stop").select_option(place)
         late = wait_for(lambda: row_texts(page, "What came by"), "what came by then", 30)
         assert all(ahead_of(clock.split(", ")[-1], row[1]) < 3_700 for row in late)
         # Leaving it on one page leaves it on all.
