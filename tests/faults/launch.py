@@ -49,7 +49,7 @@ POINTS: dict[str, tuple[Any, str]] = {
     "log.seal": (broker_log.PartitionLog, "seal"),
     "log.mark": (MarkFile, "write"),
     "log.answer": (GroupCommit, "_answer"),
-    "engine.commit": (EmbeddedEngine, "commit"),
+    "engine.commit": (EmbeddedEngine, "put"),
     "hot.upsert": (SqliteTransaction, "upsert"),
     "hot.windows": (SqliteTransaction, "append_windows"),
     "hot.late": (SqliteTransaction, "append_late"),
@@ -154,7 +154,7 @@ def prepare(faults: dict[str, Any]) -> None:
     if "marks" in faults:
         marks = Marks(Path(faults["marks"]))
         marks.around(GroupCommit, "__call__", "group")
-        marks.around(EmbeddedEngine, "commit", "checkpoint")
+        marks.around(EmbeddedEngine, "put", "checkpoint")
         marks.around(SqliteStore, "_merge", "compaction")
         marks.around(EmbeddedBroker, "maintain", "compaction")
         marks.around(lake_delta.DeltaLake, "append", "lake")

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, Phase, find, settings
 from tests.properties.harness import Case, cases, check, run
 from wayside.broker import MemoryBroker
 from wayside.dataflow import EmbeddedEngine
+from wayside.dataflow.book import Ended
 from wayside.dataflow.previous import Kept, hashed
 from wayside.dataflow.rows import Rows
 from wayside.dataflow.spans import SpanOperator
@@ -30,17 +31,18 @@ Engines = Callable[..., EmbeddedEngine]
 class OffsetsFirst(EmbeddedEngine):
     """Commits the offsets in a transaction of their own, before the rows."""
 
-    def commit(self, effects: Any, *, snapshot: bool) -> None:
-        saved = Checkpoint(dict(self.positions), self.sequence + 1, {}, {}, dict(self.positions))
+    def put(self, ended: Ended) -> None:
+        positions = ended.checkpoint.positions
+        saved = Checkpoint(positions, ended.checkpoint.sequence, {}, {}, positions)
         with self.store.transaction() as transaction:
             transaction.save(self.group, saved)
-        super().commit(effects, snapshot=snapshot)
+        super().put(ended)
 
 
 class StateAhead(EmbeddedEngine):
     """Claims that an old state covers all offsets."""
 
-    def commit(self, effects: Any, *, snapshot: bool) -> None:
+    def put(self, ended: Ended) -> None:
         real = self.store.transaction
 
         @contextmanager
@@ -49,7 +51,7 @@ class StateAhead(EmbeddedEngine):
                 yield Claims(inner)
 
         with patch.object(type(self.store), "transaction", lambda _: transaction()):
-            super().commit(effects, snapshot=snapshot)
+            super().put(ended)
 
 
 class Claims:

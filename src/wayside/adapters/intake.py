@@ -66,7 +66,7 @@ class FeedIntake:
         self._queue: deque[Submission] = deque()
         self._queued = 0
         self._held = 0
-        self._expected = 0
+        self._expected = (0, 0)
         self._flights: deque[Flight] = deque()
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -131,7 +131,7 @@ class FeedIntake:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name=f"intake {self.feed}", daemon=True)
                 self._thread.start()
-            if not self._busy or self._queued >= max(SMALL, self._expected):
+            if not self._busy or self._enough():
                 self._wake.notify()
         return submission.future
 
@@ -159,17 +159,22 @@ class FeedIntake:
     def _landed(self) -> bool:
         return bool(self._flights) and self._flights[0].landed()
 
+    def _enough(self) -> bool:
+        """Whether what has come needs to wait for nothing more."""
+        size, callers = self._expected
+        return self._queued >= max(SMALL, size) or 0 < callers <= len(self._queue)
+
     def _ready(self) -> bool:
         """Whether to judge now: nothing is being written, enough has come, or the oldest has waited long enough.
 
-        After a large group of several submissions the next one is given a moment to become as large: callers that wait
-        for their answers come back together.
+        After a large group of several submissions the next one is given a moment to become as large, or of as many:
+        callers that wait for their answers come back together.
         """
         if not self._queue:
             return False
-        if self._closing or self._queued >= max(SMALL, self._expected):
+        if self._closing or self._enough():
             return True
-        if not self._flights and not self._expected:
+        if not self._flights and not self._expected[1]:
             return True
         return self._clock.monotonic() - self._queue[0].arrived >= (LINGER if self._flights else GATHER)
 
@@ -200,7 +205,7 @@ class FeedIntake:
     def _send(self, taken: list[Submission]) -> None:
         """Judge and hand to the broker. Whatever goes wrong is told to those who wait."""
         size = sum(submission.size for submission in taken)
-        self._expected = min(size, GATHERED) if len(taken) > 1 and size >= SMALL else 0
+        self._expected = (min(size, GATHERED), len(taken)) if len(taken) > 1 and size >= SMALL else (0, 0)
         try:
             converted = self._convert(taken)
             given = Given.of(taken)

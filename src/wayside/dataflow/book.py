@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -16,6 +16,14 @@ from wayside.dataflow.steps import Effects, Frames, WindowStep
 from wayside.domain import Plan
 from wayside.ports import Broker, HotStore
 from wayside.values import Checkpoint, Commit, Position
+
+
+class Ended(NamedTuple):
+    """A micro-batch that was computed: what it changed, how far it came, and what then shows what is open."""
+
+    effects: Effects
+    checkpoint: Checkpoint
+    remember: Callable[[], None]
 
 
 class Book:
@@ -65,7 +73,7 @@ class Book:
         """Rows of the state: of open windows, of joined tables, and of what steps remember."""
         return sum(step.operator.rows for step in self.steps.values()) + self.graph.held
 
-    def partition_count(self, topic: str) -> int:
+    def _partition_count(self, topic: str) -> int:
         """Number of partitions of a topic."""
         return sum(1 for name, _ in self.positions if name == topic)
 
@@ -78,7 +86,7 @@ class Book:
         moved = False
         for name, step in self.steps.items():
             before = step.watermark.closed
-            closed = step.close(now, self.partition_count(self.graph.roots[step.window.source.name]))
+            closed = step.close(now, self._partition_count(self.graph.roots[step.window.source.name]))
             moved |= step.watermark.closed > before
             if closed is not None:
                 effects.closed[name] = closed
@@ -95,6 +103,13 @@ class Book:
 
     def commit(self, effects: Effects, *, snapshot: bool) -> None:
         """Everything that the micro-batch changed, in one transaction; then tell the listeners."""
+        self.put(self.ended(effects, snapshot=snapshot))
+
+    def ended(self, effects: Effects, *, snapshot: bool) -> Ended:
+        """What is to be committed, as of now. The book counts on that it will be.
+
+        When it then cannot be, what is in memory is worth nothing.
+        """
         self.board.note(effects)
         progress = {
             "watermarks": self.apart | {name: step.watermark.save() for name, step in self.steps.items()},
@@ -108,14 +123,18 @@ class Book:
             self.state() if snapshot else None,
             dict(self.positions) if snapshot else {},
         )
-        self.listeners.settle(effects)
-        write(self.store, self.group, effects, checkpoint)
         self.sequence = checkpoint.sequence
-        self.committed_at = self.clock.monotonic()
         if snapshot:
-            self.since_snapshot, self.snapshot_at = 0, self.committed_at
-        self.remember()
-        self.listeners.tell(lambda: self._told(effects))
+            self.since_snapshot, self.snapshot_at = 0, self.clock.monotonic()
+        return Ended(effects, checkpoint, self._remembering())
+
+    def put(self, ended: Ended) -> None:
+        """Write the end of a micro-batch, and tell of it. It needs nothing that the next micro-batch changes."""
+        self.listeners.settle(ended.effects)
+        write(self.store, self.group, ended.effects, ended.checkpoint)
+        self.committed_at = self.clock.monotonic()
+        ended.remember()
+        self.listeners.tell(lambda: self._told(ended.effects, ended.checkpoint.sequence))
 
     def facts(self) -> dict[str, Any]:
         """What else the progress of a checkpoint says."""
@@ -126,15 +145,26 @@ class Book:
         return saved_state(self.graph, self.steps)
 
     def remember(self) -> None:
-        """What is open as of this commit, for readers in other threads."""
-        for name, step in self.steps.items():
-            step.committed = step.operator.frames()
-            self.board.watermark(name, step.watermark.closed)
-        # Replaced as a whole, so that a reader never has what is open of one commit and the positions of another.
-        self.settled = ({name: step.committed for name, step in self.steps.items()}, dict(self.positions))
+        """What is open now, for readers in other threads."""
+        self._remembering()()
 
-    def _told(self, effects: Effects) -> Commit:
+    def _remembering(self) -> Callable[[], None]:
+        """What shows readers in other threads what is open as of this moment."""
+        frames = {name: step.operator.frames() for name, step in self.steps.items()}
+        closed = {name: step.watermark.closed for name, step in self.steps.items()}
+        positions, steps = dict(self.positions), self.steps
+
+        def remember() -> None:
+            for name, step in steps.items():
+                step.committed = frames[name]
+                self.board.watermark(name, closed[name])
+            # Replaced as a whole, so that a reader never has what is open of one commit and the positions of another.
+            self.settled = (frames, positions)
+
+        return remember
+
+    def _told(self, effects: Effects, sequence: int) -> Commit:
         """What the listeners hear of a micro-batch."""
         late = {name: sum(rows.height for rows in frames) for name, frames in effects.late.items()}
         newest: dict[str, pl.DataFrame] = self.listeners.newest(effects)
-        return Commit(self.sequence, self.clock.now(), newest, effects.closed, late)
+        return Commit(sequence, self.clock.now(), newest, effects.closed, late)

@@ -7,6 +7,7 @@ import structlog
 
 from wayside import metrics
 from wayside.clock import SYSTEM, Clock
+from wayside.dataflow.beside import Beside
 from wayside.dataflow.book import Book
 from wayside.dataflow.graph import marked
 from wayside.dataflow.life import Life
@@ -47,7 +48,8 @@ class EmbeddedEngine(Book, Life):
 
     Each step reads what the log holds, runs the plan over it, and commits offsets, table rows, closed windows, late
     rows and (at intervals) operator state in one transaction of the store. After a crash the state is loaded and the
-    rows between it and the committed offsets are run again without effect.
+    rows between it and the committed offsets are run again without effect. While full micro-batches wait, one is
+    written as the next one is computed; they are written in order, and what comes after a failed one is forgotten.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class EmbeddedEngine(Book, Life):
         # Topics behind joined tables first, so that a row finds what the log held before it.
         order = sorted(plan.topics, key=lambda name: (name not in self.joined, name))
         self.reader = LogReader(broker, order, self.board)
+        self.writing = Beside("wayside-commit")
         self.lost = False
 
     # -- life ----------------------------------------------------------------------------------------------------
@@ -81,50 +84,71 @@ class EmbeddedEngine(Book, Life):
     def _loop(self) -> None:
         """Step until stopped; a failing step is tried again from the last checkpoint, ever more slowly."""
         wait = FIRST_WAIT
-        while not self.stopping.is_set():
+        while not self.stopping.is_set() and self.failure is None:
             begun = self.clock.monotonic()
             try:
-                if self.lost:  # the failed step has moved positions and state: nothing may run before they are back
-                    self.recover()
-                    self.lost = False
-                rows = self.step()
-                wait = self._settled(wait)
+                rows = self._advance()
             except Exception as error:  # whatever failed, the state on disk is whole; say so and retry
-                if isinstance(error, StorageFailedError) and not isinstance(error, DiskFullError):
-                    self.failure = error
-                    log.critical("engine stopped: storage failed", error=str(error))
-                    return
-                self.lost = True
-                log.error("engine step failed; retrying from the checkpoint", error=str(error), seconds=wait)
-                self._told_of(str(error).splitlines()[0])
-                self.stopping.wait(wait)
+                self._failed(error, wait)
                 wait = min(wait * 2, LONGEST_WAIT)
                 continue
-            if not rows:
-                self.broker.wait(self.positions, 0.25)
-            elif rows < min(QUICK, self.max_rows):  # a full micro-batch is followed by the next one at once
-                self.stopping.wait(max(self.pause, min(2 * (self.clock.monotonic() - begun), QUICK_PAUSE)))
-            elif rows < self.max_rows:
-                took = self.clock.monotonic() - begun
-                self._gather(LONGEST_PAUSE if rows >= CROWDED else min(took, LONGEST_PAUSE))
+            if wait > FIRST_WAIT:  # what was wrong is over, and the next failure is retried soon
+                self._told_of("")
+                wait = FIRST_WAIT
+            self._rest(rows, self.clock.monotonic() - begun)
+        self._write_out()
+
+    def _advance(self) -> int:
+        """One step, after the last checkpoint was taken up where a step has failed; returns the number of rows read."""
+        if self.lost:  # the failed step has moved positions and state: nothing may run before they are back
+            self._write_out()
+            self.recover()
+            self.lost = False
+        return self.step(beside=True)
+
+    def _failed(self, error: Exception, wait: float) -> None:
+        """Say what failed, and wait; an engine whose storage fails does not go on."""
+        if isinstance(error, StorageFailedError) and not isinstance(error, DiskFullError):
+            self.failure = error
+            log.critical("engine stopped: storage failed", error=str(error))
+            return
+        self.lost = True
+        log.error("engine step failed; retrying from the checkpoint", error=str(error), seconds=wait)
+        self._told_of(str(error).splitlines()[0])
+        self.stopping.wait(wait)
+
+    def _write_out(self) -> None:
+        """Wait for the micro-batch that is being written; if that fails, what is in memory is worth nothing."""
+        try:
+            self.writing.close()
+        except Exception as error:  # as above: the state on disk is whole
+            self.lost = True
+            log.error("the last micro-batch was not written", error=str(error))
+
+    def _rest(self, rows: int, took: float) -> None:
+        """After a step: wait for rows, or let more of them come in; a full micro-batch is followed at once."""
+        if not rows:
+            self.broker.wait(self.positions, 0.25)
+        elif rows < min(QUICK, self.max_rows):
+            self.stopping.wait(max(self.pause, min(2 * took, QUICK_PAUSE)))
+        else:
+            self._gather(LONGEST_PAUSE if rows >= CROWDED else min(took, LONGEST_PAUSE))
+
+    def _more(self) -> bool:
+        """Whether another full micro-batch waits."""
+        full = {place: offset + self.max_rows - 1 for place, offset in self.positions.items()}
+        return self.broker.wait(full, 0.0)
 
     def _gather(self, seconds: float) -> None:
         """Let rows come in for so long, until they fill a micro-batch, or until none come any more."""
-        full = {place: offset + self.max_rows for place, offset in self.positions.items()}
         for _ in range(LOOKS):
             ends = {
                 (topic, info.partition): info.end
                 for topic in self.reader.order
                 for info in self.broker.partitions(topic)
             }
-            if self.broker.wait(full, 0.0) or self.stopping.wait(seconds / LOOKS) or not self.broker.wait(ends, 0.0):
+            if self._more() or self.stopping.wait(seconds / LOOKS) or not self.broker.wait(ends, 0.0):
                 return
-
-    def _settled(self, wait: float) -> float:
-        """After a step that went well: what was wrong is over, and the next failure is retried soon."""
-        if wait > FIRST_WAIT:
-            self._told_of("")
-        return FIRST_WAIT
 
     def recover(self) -> None:
         """Load the last checkpoint and run the rows between its state and its offsets again, without effect."""
@@ -140,8 +164,11 @@ class EmbeddedEngine(Book, Life):
 
     # -- one micro-batch -----------------------------------------------------------------------------------------
 
-    def step(self) -> int:
-        """Run one micro-batch; returns the number of rows read, 0 when there was nothing to do."""
+    def step(self, *, beside: bool = False) -> int:
+        """Run one micro-batch; returns the number of rows read, 0 when there was nothing to do.
+
+        With `beside` it is written in another thread where a full one waits, and the next step raises what that raises.
+        """
         now = self.clock.monotonic()
         self.board.rate(now)
         effects, rows, joined = Effects(), 0, False
@@ -153,10 +180,16 @@ class EmbeddedEngine(Book, Life):
         # The rows that came last must get into a saved state too: replicas show open windows from it.
         unsaved = self.since_snapshot > 0 and self._snapshot_due(now)
         if not rows and not unsaved and not self.due(now):
+            self.writing.settle()
             return 0
         self.close(effects, now)
         self.since_snapshot += rows
-        self.commit(effects, snapshot=joined or self._snapshot_due(now))
+        ended = self.ended(effects, snapshot=joined or self._snapshot_due(now))
+        if beside and self._more():
+            self.writing.submit(lambda: self.put(ended))
+        else:
+            self.writing.settle()
+            self.put(ended)
         metrics.took("engine", self.clock.monotonic() - now)
         return rows
 
@@ -199,6 +232,6 @@ class EmbeddedEngine(Book, Life):
         if not self.positions:
             self.recover()
         total = 0
-        while rows := self.step():
+        while rows := self.step(beside=True):
             total += rows
         return total

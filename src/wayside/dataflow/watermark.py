@@ -78,7 +78,7 @@ class Watermark:
 
     def save(self) -> dict[str, Any]:
         """Progress as plain data for a checkpoint."""
-        return {"newest": self.newest, "closed": self.closed}
+        return {"newest": dict(self.newest), "closed": self.closed}
 
     def load(self, saved: dict[str, Any], now: float) -> None:
         """Progress from a checkpoint; every partition counts as just seen."""

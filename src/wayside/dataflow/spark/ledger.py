@@ -162,7 +162,7 @@ class Ledger(Book):
         self.broker.append(QUARANTINE, frame, ids=found["id"]).result()
         self.board.refused(piece.name, found.height, found["message"][-1])
 
-    def partition_count(self, topic: str) -> int:
+    def _partition_count(self, topic: str) -> int:
         """Number of partitions, as the broker has told it; those without a record count too."""
         return self.partitions.get(topic, 1)
 
