@@ -28,10 +28,12 @@ FEW = 64
 """Rows that are looked at before all are."""
 MOST = 1 << 62
 """More combinations than this cannot be numbered."""
-EXTREMES: dict[str, tuple[Any, Any]] = {
-    "min": (np.fmin, np.iinfo(np.int64).max),
-    "max": (np.fmax, np.iinfo(np.int64).min),
+EXTREMES: dict[str, tuple[Any, Any, Any]] = {
+    "min": (np.minimum, np.fmin, np.iinfo(np.int64).max),
+    "max": (np.maximum, np.fmax, np.iinfo(np.int64).min),
 }
+"""How to find them, how to find them where some values are not a number, and what every whole number beats. The first
+is five times as fast as the second, and holds the interpreter's lock meanwhile."""
 
 
 class Part(NamedTuple):
@@ -226,8 +228,11 @@ def aggregate(column: pl.Series, how: str, cells: Cells, found: Numbers) -> Any:
         whole = np.zeros(total, np.int64)
         np.add.at(whole, numbers, values)
         return whole[found]
-    best, start = EXTREMES[how]
-    extremes = np.full(total, np.nan if column.dtype == pl.Float64 else start, values.dtype)
+    best, passing, start = EXTREMES[how]
+    if column.dtype == pl.Float64:
+        unsure = bool(np.isnan(values).any())
+        best, start = (passing, np.nan) if unsure else (best, np.inf if how == "min" else -np.inf)
+    extremes = np.full(total, start, values.dtype)
     best.at(extremes, numbers, values)
     chosen = pl.Series(extremes[found])
     return chosen if empty is None else chosen.set(empty, None)
