@@ -22,6 +22,8 @@ ROOMY = 4
 """Cells per row up to which a cell for every combination of keys is worth its memory."""
 LEAST = 1 << 16
 """Cells that are always worth it."""
+REPEATS = 16
+"""Whole numbers that so often repeat the one before are numbered run by run: a fifth of the time that hashing takes."""
 SOME = 1_000
 """Distinct values up to which Python sorts them."""
 FEW = 64
@@ -178,6 +180,8 @@ def expression(part: Part) -> pl.Expr:
 
 def dictionary(column: pl.Series) -> Dictionary:
     """Number the distinct values of a column in their order; null comes first."""
+    if column.dtype.is_integer() and not column.null_count() and (found := runs(column)) is not None:
+        return found
     encoded = column.rechunk().to_arrow(compat_level=pl.CompatLevel.newest()).dictionary_encode()
     values = pl.Series(column.name, encoded.dictionary, dtype=column.dtype)
     order = order_of(values)
@@ -191,6 +195,18 @@ def dictionary(column: pl.Series) -> Dictionary:
     places = np.zeros(len(order) + first, np.int64)  # the last one, where there are nulls, stands for null
     places[order] = np.arange(first, len(values))
     return Dictionary(places[indices.to_numpy()], values)
+
+
+def runs(column: pl.Series) -> Dictionary | None:
+    """The dictionary of whole numbers that mostly repeat the one before, as starts of windows do; null for others."""
+    values = column.to_numpy()
+    begins = np.flatnonzero(values[1:] != values[:-1]) + 1
+    if len(begins) * REPEATS > len(values):
+        return None
+    begins = np.concatenate(([0], begins))
+    distinct, codes = np.unique(values[begins], return_inverse=True)
+    lengths = np.diff(begins, append=len(values))
+    return Dictionary(np.repeat(codes, lengths), pl.Series(column.name, distinct, dtype=column.dtype))
 
 
 def order_of(values: pl.Series) -> list[int] | Numbers:

@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
@@ -58,6 +59,21 @@ def frames(*, nulls: bool) -> st.SearchStrategy[pl.DataFrame]:
 def test_groups_are_those_of_polars(rows: pl.DataFrame, columns: list[str], width: int) -> None:
     keys = columns[:width]
     assert_frame_equal(grouped(rows, keys, PARTS), plain(rows, keys, PARTS))
+
+
+@given(frames(nulls=True), st.integers(2, 40), st.sampled_from([["number"], ["number", "name"], ["name", "number"]]))
+def test_keys_that_repeat_are_grouped_the_same(rows: pl.DataFrame, times: int, keys: list[str]) -> None:
+    repeated = rows[np.repeat(np.arange(rows.height), times)]
+    assert_frame_equal(grouped(repeated, keys, PARTS), plain(repeated, keys, PARTS))
+
+
+@given(st.lists(st.sampled_from([float("nan"), float("inf"), float("-inf"), -1.5, 0.0, 2.0, None]), max_size=12))
+def test_least_and_greatest_pass_by_what_is_not_a_number(values: list[float | None]) -> None:
+    rows = pl.DataFrame(
+        {"key": [index % 3 for index in range(len(values))], "level": pl.Series(values, dtype=pl.Float64)}
+    )
+    parts = [Part(how, how, "level") for how in ("min", "max")]
+    assert_frame_equal(grouped(rows, ["key"], parts), plain(rows, ["key"], parts))
 
 
 @pytest.mark.parametrize("least", [0, 1 << 16])
