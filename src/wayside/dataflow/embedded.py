@@ -23,6 +23,9 @@ from wayside.quarantine import QUARANTINE, quarantined
 from wayside.values import Rejection
 
 log = structlog.get_logger()
+FULL, FULL_OF_TABLES = 200_000, 400_000
+"""Rows of one micro-batch at most, and where there are no windows, beside whose rows they would be held: a table's row
+is written once per micro-batch, however often it changed."""
 SMALL_STATE = 20_000
 SMALL_SECONDS = 1.0
 """A state of fewer rows than that is saved this often at most: where little comes in, saving took half of the time."""
@@ -60,13 +63,13 @@ class EmbeddedEngine(Book, Life):
         *,
         clock: Clock = SYSTEM,
         group: str = "engine",
-        max_rows: int = 200_000,
+        max_rows: int | None = None,
         snapshot_seconds: float = 2.0,
         pause: float = 0.01,
     ) -> None:
         Book.__init__(self, plan, broker, store, clock=clock, group=group)
         Life.__init__(self, self)
-        self.max_rows = max_rows
+        self.max_rows = max_rows or (FULL if plan.windows else FULL_OF_TABLES)
         self.snapshot_seconds = snapshot_seconds
         self.pause = pause
         self.joined = self.graph.joined_topics()
