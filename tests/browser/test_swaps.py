@@ -230,3 +230,8 @@ def test_boards_and_lines_of_then_have_the_stops_of_then(
         page.get_by_role("complementary", name="The past").get_by_role("button", name="Back to now").click()
         text = found.get_by_text(re.compile("^Bee Park$")) if heading == "option" else found
         expect(text).to_have_text("Bee Park", timeout=20_000)
+        if page_of == "lines":
+            expect(page.get_by_text("this way was another one: what ran on that is not drawn")).to_be_visible(
+                timeout=20_000
+            )
+            shot(page, "swap-lines-now")
