@@ -43,6 +43,24 @@ def test_the_table_says_what_the_picture_shows(browser: Browser, demo: Site) -> 
         expect(page.get_by_role("heading", name="processed_messages")).to_be_visible()
 
 
+def test_that_there_is_more_of_the_plan_beside_is_seen(browser: Browser, demo: Site) -> None:
+    with opened(browser, f"{demo.url}/pipelines", viewport={"width": 900, "height": 800}) as watched:
+        page = watched.page
+        right = page.get_by_role("button", name="More at the right")
+        left = page.get_by_role("button", name="More at the left")
+        expect(right).to_be_visible(timeout=15_000)
+        expect(left).to_have_count(0)
+        while right.count():
+            right.click()
+            wait_for(lambda: left.count() == 1, "it has moved")
+            page.wait_for_timeout(700)  # it glides there
+        last = page.locator("svg .label", has_text="stop headways")
+        expect(last).to_be_in_viewport()
+        page.set_viewport_size({"width": 3_000, "height": 800})
+        expect(left).to_have_count(0)
+        expect(right).to_have_count(0)
+
+
 def test_the_log_by_offset_time_and_text(browser: Browser, quiet: Site) -> None:
     quiet.post([reading(f"meter-{number:03}", float(number), ago=600 - number) for number in range(350)])
     parts = next(one for one in quiet.get("/v1/topics") if one["name"] == "processed_messages")["partitions"]

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { find } from '../src/lib/map/find';
-import { type Features, inkOn, luminance, readable, readGeometry } from '../src/lib/map/geometry';
-import { halts, headways, passing, runs } from '../src/lib/map/ladder';
+import { type Features, type Geometry, inkOn, luminance, readable, readGeometry, stood } from '../src/lib/map/geometry';
+import { alike, halts, headways, onWays, passing, runs } from '../src/lib/map/ladder';
 import { factText, reader, valueText, type Word } from '../src/lib/map/words';
 import { visible } from '../src/lib/map/world.svelte';
 import type { MapInfo } from '../src/lib/types';
@@ -117,5 +117,35 @@ describe('a line over time', () => {
     expect(all.map((run) => passing(run, 5_000))).toEqual([50_000, 350_000]);
     expect(headways(all, 5_000)).toEqual([{ at: 350_000, minutes: 5 }]);
     expect(passing(all[0] ?? { id: '', label: '', at: [], along: [], last: word('x', 0, 0) }, 9_000)).toBeNaN();
+  });
+});
+
+describe('when it stood', () => {
+  const dated = (part: Features, since: string | null, until: string | null, notes: string[] = []): Features => ({ ...part, version: `v${since}`, since, until, notes });
+  const [eight, nine, ten] = ['2026-11-26T08:00:00Z', '2026-11-26T09:00:00Z', '2026-11-26T10:00:00Z'];
+
+  test('is what all its parts say, and always where none does', () => {
+    expect(geometry).toMatchObject({ version: '', since: -Infinity, until: Infinity, notes: [] });
+    const both = readGeometry(map, dated(drawn, eight, ten, ['Old.']), dated(dots, nine, null, ['Old.']));
+    expect(both).toMatchObject({ version: `v${eight} v${nine}`, since: Date.parse(nine), until: Date.parse(ten), notes: ['Old.'] });
+    expect(readGeometry(map, dated(drawn, null, ten), null)).toMatchObject({ since: -Infinity, until: Date.parse(ten) });
+  });
+
+  test('decides on which way something ran', () => {
+    const since = Date.parse(nine);
+    const now = { ...geometry, since };
+    const bent = readGeometry(map, { features: [{ id: 'p', properties: { route: 'r', length: 10_000 }, geometry: { type: 'LineString', coordinates: [[0, 0], [0.05, 0.01], [0.1, 0]] } }] }, null);
+    const ways = (before: Geometry | null) => onWays([word('v', since - 2, 100), word('v', since, 200)], now, before).map(({ fix }) => fix.path?.id);
+    expect(ways({ ...geometry, until: since })).toEqual(['p', 'p']);
+    expect(ways({ ...bent, until: since })).toEqual([undefined, 'p']);
+    expect(ways({ ...geometry, since: since - 1, until: since })).toEqual([undefined, 'p']);
+    expect(ways(null)).toEqual([undefined, 'p']);
+    for (const path of geometry.paths.values()) expect([path, bent.paths.get('p'), undefined].map((one) => alike(one, path))).toEqual([true, false, false]);
+  });
+
+  test('is from its first instant until before its last', () => {
+    const both = readGeometry(map, dated(drawn, eight, ten), dated(dots, nine, ten));
+    expect([eight, nine, ten].map((at) => stood(both, Date.parse(at)))).toEqual([false, true, false]);
+    expect(stood(geometry, NaN)).toBe(false);
   });
 });

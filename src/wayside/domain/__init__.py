@@ -10,7 +10,7 @@ from wayside.domain.flow import Flow, Previous, Stream, Table, Topic, Window
 from wayside.domain.instants import AT, as_asked, dated, wrong_instant
 from wayside.domain.maps import Band, Calls, Fact, Lines, Map, Places, State
 from wayside.domain.plan import Plan
-from wayside.domain.views import Answer, Endpoint, Geometry, Handler, Layer, Place, Queries, Report, problem
+from wayside.domain.views import Answer, Drawn, Endpoint, Geometry, Handler, Layer, Place, Queries, Report, problem
 
 __all__ = [
     "AT",
@@ -21,6 +21,7 @@ __all__ = [
     "Calls",
     "Chore",
     "Domain",
+    "Drawn",
     "Endpoint",
     "Fact",
     "Feed",

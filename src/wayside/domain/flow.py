@@ -62,10 +62,15 @@ class Flow:
     name: str
     record: type[Record]
 
-    def stream(self, name: str, *, into: type[Record], transform: Transform) -> Stream:
-        """Another flow, made by a function from LazyFrame to LazyFrame over each batch of this one."""
-        check_transform(transform, self.record.schema(), into.schema(), where=f"stream {name!r} of {self.name!r}")
-        return Stream(name, into, self, transform)
+    def stream(self, name: str, *, into: type[Record], transform: Transform, again: Transform | None = None) -> Stream:
+        """Another flow, made by a function from LazyFrame to LazyFrame over each batch of this one.
+
+        A function that looks up what changes may be given another one, `again`, for questions about the past: it looks
+        up what was known at each row's own time.
+        """
+        for function in (transform, again) if again is not None else (transform,):
+            check_transform(function, self.record.schema(), into.schema(), where=f"stream {name!r} of {self.name!r}")
+        return Stream(name, into, self, transform, again or transform)
 
     def where(self, name: str, keeps: pl.Expr) -> Stream:
         """The rows for which an expression is true."""
@@ -177,10 +182,11 @@ JoinKind = Literal["inner", "left"]
 
 @dataclass(frozen=True, eq=False)
 class Stream(Flow):
-    """A flow made by a transform."""
+    """A flow made by a transform; `again` makes its rows of the past once more."""
 
     source: Flow
     transform: Transform
+    again: Transform
 
 
 @dataclass(frozen=True, eq=False)

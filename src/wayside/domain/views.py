@@ -157,17 +157,33 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Drawn:
+    """What a geometry was from `since` on (null: always) until another one took its place (null: it still is that).
+
+    `notes` are sentences to people where it is not quite what was asked for.
+    """
+
+    features: Mapping[str, Any]
+    since: datetime | None = None
+    until: datetime | None = None
+    notes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Geometry:
     """Something that a page draws below its layers, and that changes rarely: lines, places or areas.
 
     `features` gives a GeoJSON FeatureCollection whose features have ids and flat properties. It is asked at each
-    question and so must be quick; while it returns the same object, the answer is not written again.
+    question and so must be quick; while it returns the same object, the answer is not written again. `past` gives what
+    was there at an instant, and may take its time; for what is there now it returns the object of `features`. Without
+    it, what is there now is taken to have been there always.
     """
 
     name: str
     title: str
     kind: Literal["lines", "points", "areas"]
     features: Callable[[], Mapping[str, Any]]
+    past: Callable[[datetime], Drawn] | None = None
 
 
 @dataclass(frozen=True)

@@ -53,7 +53,7 @@ def source_behind(flow: Flow, who: str, needed: Set[str], moment: str) -> Source
     last = flow
     while not isinstance(flow, Topic):
         if isinstance(flow, Stream):
-            steps.insert(0, flow.transform)
+            steps.insert(0, flow.again)
             flow = flow.source
         elif isinstance(flow, Join) and needed <= set(flow.source.record.fields) and not steps:
             flow = last = flow.source

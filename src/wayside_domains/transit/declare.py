@@ -18,8 +18,10 @@ from wayside.domain import (
 )
 from wayside_domains.transit import drawing
 from wayside_domains.transit.answering import Tables
+from wayside_domains.transit.drawing import Drawing
 from wayside_domains.transit.endpoints import board_of
 from wayside_domains.transit.headways import headway_endpoints
+from wayside_domains.transit.heard import states_again
 from wayside_domains.transit.linepage import line_endpoints
 from wayside_domains.transit.matching import states
 from wayside_domains.transit.networks import Network
@@ -48,8 +50,10 @@ class Transit(Sources):
         super().__init__(name, *networks, prefix=prefix)
         self.title = title
         self.zone = zone
-        matched = states(self.networks.timetable)
-        self.states = self.positions.stream(f"{prefix}vehicle_states", into=VehicleState, transform=matched)
+        matched, again = states(self.networks.timetable), states_again(self.networks)
+        self.states = self.positions.stream(
+            f"{prefix}vehicle_states", into=VehicleState, transform=matched, again=again
+        )
         self.passages = passages_of(self.states, self.networks.timetable, prefix, zone)
         self.vehicles = self.states.table(f"{prefix}vehicles", deleted=pl.col("removed"), search=SEARCH)
 
@@ -137,8 +141,9 @@ class Transit(Sources):
         return [delays, on_map]
 
     def geometries(self) -> list[Geometry]:
-        """Lines and stops from the timetables."""
+        """Lines and stops from the timetables, of now and of then."""
+        lines, stops = Drawing(self.networks, drawing.lines), Drawing(self.networks, drawing.stops)
         return [
-            Geometry(f"{self.prefix}lines", "Lines", "lines", drawing.drawn(self.networks, drawing.lines)),
-            Geometry(f"{self.prefix}stops", "Stops", "points", drawing.drawn(self.networks, drawing.stops)),
+            Geometry(f"{self.prefix}lines", "Lines", "lines", lines.features, lines.past),
+            Geometry(f"{self.prefix}stops", "Stops", "points", stops.features, stops.past),
         ]

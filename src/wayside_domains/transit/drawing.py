@@ -2,34 +2,59 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 import polars as pl
 
+from wayside.domain import Drawn
 from wayside.geometry import rounded
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.timetable import Timetable
 
 TOLERANCE = 2.0
 """Metres that a drawn line may differ from its shape."""
+KEPT = 3
+"""Sets of timetables of which it is kept how they are drawn: that of now, and two of the past."""
 Collection = Mapping[str, Any]
 KINDS = {0: "tram", 1: "metro", 2: "rail", 3: "bus", 4: "ferry", 5: "cable tram", 6: "aerial lift", 7: "funicular"}
 
 
-def drawn(networks: Networks, features: Callable[[Timetable], list[dict[str, Any]]]) -> Callable[[], Collection]:
-    """A geometry's `features`: made once for the timetables in use, and again when one of them has been replaced."""
-    kept: list[tuple[list[Timetable], Collection]] = []
+class Drawing:
+    """A geometry's `features` and `past`: made once for each set of timetables, and kept for the last few sets."""
 
-    def collection() -> Collection:
-        now = networks.timetables()
-        if not kept or [id(one) for one in kept[0][0]] != [id(one) for one in now]:
-            found = [feature for timetable in now for feature in features(timetable)]
-            kept[:] = [(now, {"type": "FeatureCollection", "features": found})]
-        return kept[0][1]
+    def __init__(self, networks: Networks, features: Callable[[Timetable], list[dict[str, Any]]]) -> None:
+        self._networks = networks
+        self._features = features
+        self._lock = threading.Lock()
+        self._kept: list[tuple[list[Timetable], Collection]] = []
 
-    return collection
+    def features(self) -> Collection:
+        """What the timetables in use have."""
+        return self._of(self._networks)
+
+    def past(self, at: datetime) -> Drawn:
+        """What those had that were in use at an instant, or the nearest that are kept, which is said."""
+        then = self._networks.as_of(at)
+        return Drawn(self._of(then), *then.span, then.notes)
+
+    def _of(self, networks: Networks) -> Collection:
+        timetables = networks.timetables()
+        with self._lock:
+            found = next((kept for kept in self._kept if same(kept[0], timetables)), None)
+            if found is None:
+                made = [feature for timetable in timetables for feature in self._features(timetable)]
+                found = (timetables, {"type": "FeatureCollection", "features": made})
+            self._kept[:] = [found, *(kept for kept in self._kept if kept is not found)][:KEPT]
+            return found[1]
+
+
+def same(some: list[Timetable], others: list[Timetable]) -> bool:
+    """Whether these are the same timetables, whatever was in use before each."""
+    return [id(one.calls) for one in some] == [id(one.calls) for one in others]
 
 
 def lines(timetable: Timetable) -> list[dict[str, Any]]:

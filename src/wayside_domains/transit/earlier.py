@@ -26,10 +26,15 @@ TODAY = "The timetable of that moment is not kept: what was planned is told by t
 
 @dataclass(frozen=True)
 class Then:
-    """A timetable, and a sentence where it is not the one that was asked for."""
+    """A timetable, a sentence where it is not the one that was asked for, and from when until when all this holds.
+
+    `since` null: always before; `until` null: until now.
+    """
 
     timetable: Timetable | None
     note: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 class History:
@@ -59,9 +64,10 @@ class History:
         now = version.digest == digest and current.calls is calls
         fresh = len(found) > 1 and at - version.since < UNDER_WAY
         timetable = current if now else self._read(version, found[-2] if fresh else None)
+        since, until = (version.since, version.until) if found else (None, version.since)
         if timetable is None:
-            return Then(current, TODAY)
-        return Then(timetable, "" if found else gone(version, timetable.zone, now=now))
+            return Then(current, TODAY, since, until)
+        return Then(timetable, "" if found else gone(version, timetable.zone, now=now), since, until)
 
     def _read(self, version: Version, before: Version | None) -> Timetable | None:
         """A timetable that was kept, with the one before it; null where it has gone meanwhile, or is damaged."""

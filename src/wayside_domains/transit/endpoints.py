@@ -12,7 +12,7 @@ from wayside.domain import AT, Answer, Endpoint, Queries, dated, problem
 from wayside_domains.transit.answering import UNHEARD, Tables, iso
 from wayside_domains.transit.boards import Departure, departures, runs_of, words_of
 from wayside_domains.transit.foretold import predictions_at
-from wayside_domains.transit.heard import networks_of, vehicles_of
+from wayside_domains.transit.heard import networks_of
 from wayside_domains.transit.networks import Networks
 
 TEXT = {"type": "string", "maxLength": 256}
@@ -49,7 +49,7 @@ def board_of(networks: Networks, tables: Tables, name: str, zone: str) -> Endpoi
         if network not in networks.by_name or (timetable is not None and timetable.place(stop) is None):
             known = ", ".join(network.name for network in networks)
             return problem(404, "Not found", f"There is no such stop in that network. Networks: {known}.")
-        heard = vehicles_of(queries, tables.vehicles, then, {"network": [network]})
+        heard = queries.table(tables.vehicles, {"network": [network]})
         expects = partial(predictions_at, queries, tables.predictions, network, past=past)
         span = {"before": timedelta(minutes=before), "ahead": timedelta(minutes=ahead)}
         rows = departures(timetable, stop, now, runs_of(heard), **span, expects=expects)

@@ -143,14 +143,14 @@ class Networks:
         self.by_name = {network.name: network for network in networks}
         self.notes: list[str] = []
 
-    @property
-    def changed(self) -> bool:
-        """Whether any of these timetables is another one than that of now."""
-        return False
-
     def as_of(self, at: datetime | None) -> Networks:
         """The same networks with the timetables that were in use at an instant; these for null."""
         return self if at is None else PastNetworks(self, at)
+
+    @property
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        """From when until when just these timetables are in use; null: always before, and until now."""
+        return None, None
 
     def __iter__(self) -> Iterator[Network]:
         return iter(self.by_name.values())
@@ -174,9 +174,16 @@ class PastNetworks(Networks):
         self._found: dict[str, Then] = {}
 
     @property
-    def changed(self) -> bool:
-        pairs = [(self._then(network).timetable, network.read()) for network in self]
-        return any(then is not None and now is not None and then.calls is not now.calls for then, now in pairs)
+    def span(self) -> tuple[datetime | None, datetime | None]:
+        found = [self._then(network) for network in self]
+        begins, ends = (
+            [moment for moment in moments if moment is not None]
+            for moments in (
+                [then.since for then in found],
+                [then.until for then in found],
+            )
+        )
+        return max(begins, default=None), min(ends, default=None)
 
     def timetable(self, name: str) -> Timetable | None:
         network = self.by_name.get(name)

@@ -32,7 +32,7 @@ from wayside_domains.transit.answering import UNHEARD, Tables, iso
 from wayside_domains.transit.boards import DEAD, Departure, departures, runs_of, words_of
 from wayside_domains.transit.cards import calls_of_vehicle
 from wayside_domains.transit.foretold import CANCELLED, predictions_at
-from wayside_domains.transit.heard import networks_of, vehicles_of
+from wayside_domains.transit.heard import networks_of
 from wayside_domains.transit.matching import REPLACED
 from wayside_domains.transit.networks import Networks
 from wayside_domains.transit.noticing import Concern, notices_at, of_stop, of_vehicle, shown
@@ -118,7 +118,7 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
     def of_thing(live: Queries, queries: Queries, thing: str) -> Answer:
         rows, notices = [], []
         then = networks.as_of(queries.now() if queries is not live else None)
-        for state in vehicles_of(queries, tables.vehicles, then, {"vehicle_id": [thing]}).to_dicts():
+        for state in queries.table(tables.vehicles, {"vehicle_id": [thing]}).to_dicts():
             network, trips = state["network"], [state["trip_id"]] if state["trip_id"] is not None else []
             told = predictions_at(queries, tables.predictions, network, trips, past=queries is not live)
             own = calls_of_vehicle(then, state, told)
@@ -144,7 +144,7 @@ def calls_at(networks: Networks, tables: Tables) -> Handler:
         span = span_of(given)
         if span is None:
             return problem(422, "Not a number", f"`before` and `ahead` are whole minutes up to {LONGEST}.")
-        heard = vehicles_of(queries, tables.vehicles, then, {"network": [network]})
+        heard = queries.table(tables.vehicles, {"network": [network]})
         unknown = [UNHEARD] if queries is not live and heard.is_empty() else []
         expects = partial(predictions_at, queries, tables.predictions, network, past=queries is not live)
         found = departures(timetable, stop, queries.now(), runs_of(heard), **span, expects=expects)

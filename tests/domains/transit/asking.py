@@ -16,7 +16,8 @@ class Asking:
         (domain,) = trial.plan.domains
         self.domain = domain
         ports = (trial.plan, trial.broker, trial.store, trial.engine)
-        self.queries = LiveQueries(Services(*ports, {}, clock=trial.clock, lake=lake))
+        self.services = Services(*ports, {}, clock=trial.clock, lake=lake)
+        self.queries = LiveQueries(self.services)
 
     def __call__(self, what: str, /, **given: str) -> Answer:
         (endpoint,) = (one for one in self.domain.endpoints if one.path == f"/api/{self.domain.name}/{what}")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tests.domains.transit import samples
@@ -15,6 +16,8 @@ from tests.domains.transit.test_swapping import packed, without
 from wayside.clock import ManualClock
 from wayside.errors import WaysideError
 from wayside.runtime.trial import Trial
+from wayside.server.history import readings
+from wayside.server.maps import source
 from wayside_domains.transit import Network, Transit
 from wayside_domains.transit.answering import UNHEARD
 from wayside_domains.transit.gtfs import read_gtfs
@@ -120,6 +123,85 @@ def test_delays_of_then_are_those_against_the_timetable_of_then(world: World) ->
     world.clock.advance(2 * 86_400)
     world.swap(world.folder / "own")  # from now on nobody knows r1 any more
     assert asked(at) == before
+
+
+def moved() -> bytes:
+    """The small timetable with its line bent to the north, and the stop B moved along."""
+    shapes, stops = samples.TABLES["shapes.txt"], samples.TABLES["stops.txt"]
+    return packed(
+        shapes=shapes.replace("line,0,1.015,2", "line,0.002,1.015,2"),
+        stops=stops.replace("Bee,0.0,1.01", "Bee,0.001,1.012"),
+    )
+
+
+def test_lines_and_stops_of_then_are_where_they_were(world: World) -> None:
+    (domain,) = world.trial.plan.domains
+    lines, stops = domain.geometries
+
+    def shown(at: datetime) -> tuple[Any, Any]:
+        assert lines.past is not None
+        assert stops.past is not None
+        way = next(one for one in lines.past(at).features["features"] if one["id"] == "x/line")
+        stop = next(one for one in stops.past(at).features["features"] if one["id"] == "x/B")
+        return way["geometry"]["coordinates"], stop["geometry"]["coordinates"]
+
+    old, first = shown(BEGAN), lines.features()
+    assert old[1] == [1.01, 0.0]
+    world.change(1, moved())
+    world.change(2, moved())  # read again, and the same
+    swapped = BEGAN + timedelta(hours=1)
+    new = shown(world.clock.now())
+    assert new[1] == [1.012, 0.001]
+    assert new[0] != old[0]
+    assert shown(swapped - timedelta(seconds=1)) == old
+    assert shown(swapped) == new
+    assert lines.past is not None
+    then = lines.past(BEGAN + timedelta(minutes=5))
+    assert (then.since, then.until, list(then.notes)) == (BEGAN, swapped, [])
+    now = lines.past(world.clock.now())
+    assert (now.since, now.until, list(now.notes)) == (swapped, None, [])
+    assert now.features is lines.features()
+    assert now.features is not first
+    assert lines.past(BEGAN).features is then.features, "it is not made again each time"
+    early = lines.past(BEGAN - timedelta(hours=1))
+    assert (early.since, early.until, early.features is then.features) == (None, BEGAN, True)
+    assert [GONE in note for note in early.notes] == [True]
+
+
+def test_what_moved_is_found_on_the_lines_of_its_own_time(world: World) -> None:
+    """A swap in the middle of what is asked for: each position is compared with the timetable of its own time."""
+    swapped = BEGAN + timedelta(minutes=5)
+
+    def tell(*minutes: float) -> None:
+        rows = [
+            {"network": "x", "vehicle_id": "v", "timestamp": at.isoformat(), "removed": False, "latitude": 0.0}
+            | {"longitude": 1.014, "trip_id": "r1", "start_date": "20261126"}
+            for at in (BEGAN + timedelta(minutes=minute) for minute in minutes)
+        ]
+        assert world.trial.push("vehicle_positions", rows).rejected == 0
+
+    def places(table: pl.DataFrame) -> list[tuple[datetime, float]]:
+        return list(table.select("timestamp", "off").iter_rows())
+
+    told = []
+    for minute in (2, 4):
+        world.clock.advance(120)
+        tell(minute)
+        told += places(world.trial.table("vehicles"))
+    world.change(1 / 60, moved())
+    for minute in (6, 8):
+        world.clock.advance(120)
+        tell(minute)
+        told += places(world.trial.table("vehicles"))
+    assert [round(off) for _, off in told] == [0, 0, 206, 206]
+    world.change(50, moved())
+    world.clock.advance(10 * 86_400)
+    services = Asking(world.trial).services
+    map = services.plan.domains[0].maps[0]
+    found = readings(services, source(services.plan, map), (BEGAN, swapped + timedelta(hours=1)), {})
+    assert places(found) == told
+    at = BEGAN + timedelta(minutes=5, seconds=30)
+    assert places(Asking(world.trial).queries.past(at).table("vehicles")) == told[1:2], "as it was, after the swap"
 
 
 def test_trips_that_were_under_way_then_are_known_by_the_timetable_before(world: World) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import polars as pl
 import pytest
 
 from server_site import COAST, Site
-from wayside.domain import Domain, Geometry, Layer, Place, Topic
+from wayside.domain import Domain, Drawn, Geometry, Layer, Place, Plan, Topic
 from wayside.errors import DeclarationError
 from wayside.record import Record, field
 from wayside.server.layers import Geometries, points
@@ -28,6 +30,10 @@ class Ship(Record, key="ship", time="at"):
 ships = Topic("ships", Ship)
 latest = ships.table("ships_latest")
 PLACED = Layer("fleet", "Fleet", "ships_latest", "ship", "speed", "at", kind="points", place=Place(on="lanes"))
+NOON, HOUR = datetime(2026, 1, 5, 12, tzinfo=UTC), timedelta(hours=1)
+NINE = NOON - 3 * HOUR
+NOTHING: dict[str, Any] = {"type": "FeatureCollection", "features": []}
+LAYERS = ("tide", "lanes")
 LANES = Geometry("lanes", "Lanes", "lines", lambda: COAST)
 
 
@@ -74,11 +80,84 @@ def test_rows_become_points_and_one_without_a_place_has_none() -> None:
 def test_a_geometry_is_written_again_only_when_it_is_another_one() -> None:
     versions = [COAST]
     geometry, kept = Geometry("coast", "Coast", "lines", lambda: versions[-1]), Geometries()
-    first = kept.get(geometry)
-    assert kept.get(geometry) is first
-    versions.append({"type": "FeatureCollection", "features": []})
-    assert kept.get(geometry).etag != first.etag
-    assert kept.get(geometry).body == b'{"type":"FeatureCollection","features":[]}'
+    first = kept.get(geometry, NOON)
+    assert kept.get(geometry, NOON) is first
+    versions.append(NOTHING)
+    assert kept.get(geometry, NOON).etag != first.etag
+    assert kept.get(geometry, NOON).body == b'{"type":"FeatureCollection","features":[]}'
+
+
+class Tide:
+    """A coast of which there is nothing before nine, all of it until noon, and nothing again from then on."""
+
+    def __init__(self) -> None:
+        self.asked: list[datetime] = []
+        self.sure = True
+
+    def now(self) -> Mapping[str, Any]:
+        return NOTHING
+
+    def past(self, at: datetime) -> Drawn:
+        self.asked.append(at)
+        if at >= NOON:
+            return Drawn(NOTHING, NOON, None, () if self.sure else ("Nobody knows since when.",))
+        return Drawn(COAST, NINE, NOON) if at >= NINE else Drawn(COAST, None, NINE, ("The oldest that is known.",))
+
+
+def asked(tide: Tide, kept: Geometries, hour: float | None, now: datetime = NOON + 3 * HOUR) -> tuple[str, Any]:
+    """ETag and body as of an hour of the day, or of now."""
+    geometry = Geometry("coast", "Coast", "lines", tide.now, tide.past)
+    at = None if hour is None else NOON + (hour - 12) * HOUR
+    found = kept.get(geometry, now, at)
+    return found.etag, orjson.loads(found.body)
+
+
+def test_a_geometry_of_then_says_from_when_until_when_it_was_that() -> None:
+    tide, kept = Tide(), Geometries()
+    _, now = asked(tide, kept, None)
+    _, still = asked(tide, kept, 14)
+    tag, then = asked(tide, kept, 11.5)
+    again, _ = asked(tide, kept, 9)
+    _, before = asked(tide, kept, 3)
+    assert now == {**NOTHING, "since": "2026-01-05T12:00:00.000Z", "version": now["version"]}
+    assert still == {**now, "until": None, "notes": []}
+    assert then["features"] == before["features"] == COAST["features"]
+    assert (then["since"], then["until"], then["notes"]) == (
+        "2026-01-05T09:00:00.000Z",
+        "2026-01-05T12:00:00.000Z",
+        [],
+    )
+    assert (before["since"], before["until"]) == (None, "2026-01-05T09:00:00.000Z")
+    assert before["notes"] == ["The oldest that is known."]
+    assert again == tag, "within the span it is one answer"
+    assert then["version"] == before["version"] != now["version"]
+    _, ahead = asked(tide, kept, 24)
+    assert ahead == now, "an instant that has not come yet is now"
+
+
+def test_of_what_is_only_known_to_be_there_now_nothing_is_said_about_before() -> None:
+    tide, kept = Tide(), Geometries()
+    tide.sure = False
+    first = asked(tide, kept, None)
+    assert first[1]["since"] == "2026-01-05T15:00:00.000Z"
+    assert asked(tide, kept, None, NOON + 4 * HOUR) == first, "it is not written again"
+
+
+def test_only_a_geometry_with_a_past_takes_an_instant() -> None:
+    tide = Tide()
+    samples = Topic("ships", Ship).table("ships_latest")
+    dated = Geometry("tide", "Tide", "lines", tide.now, tide.past)
+    with Site(plan=Plan.of([Domain("sea", "Sea", [samples], geometries=[LANES, dated])])) as site:
+        answer = site.client.get("/v1/layers/tide", params={"at": "2026-01-05T10:00:00Z"})
+        assert answer.json()["features"] == COAST["features"]
+        headers = {"if-none-match": answer.headers["etag"]}
+        later = {"at": "2026-01-05T11:00:00Z"}
+        assert site.client.get("/v1/layers/tide", params=later, headers=headers).status_code == 304
+        assert site.client.get("/v1/layers/tide?at=yesterday").status_code == 422
+        assert site.client.get("/v1/layers/lanes", params=later).status_code == 422
+        paths = site.client.get("/openapi.json").json()["paths"]
+        named = {name: [one["name"] for one in paths[f"/v1/layers/{name}"]["get"]["parameters"]] for name in LAYERS}
+        assert named == {"tide": ["at"], "lanes": []}
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,11 @@ export async function get<T>(path: string, parameters: Parameters = {}, signal?:
   return ask<T>(address(path, parameters), { headers: { accept: 'application/json' }, ...(signal ? { signal } : {}) });
 }
 
+/** The same of what rarely changes: the browser keeps it, and asks only whether it is still so. */
+export async function getKept<T>(path: string, parameters: Parameters = {}): Promise<T> {
+  return ask<T>(address(path, parameters), { headers: { accept: 'application/json' }, cache: 'no-cache' });
+}
+
 /** With a token, as the administrator. */
 export async function post<T>(path: string, body: unknown, token = ''): Promise<T> {
   const headers: Record<string, string> = { accept: 'application/json', 'content-type': 'application/json' };

@@ -3,12 +3,12 @@
 import { boxAt, order, SIDES } from './beside';
 import { type Geometry, type Place, seenOn } from './geometry';
 import { type Point, scaleOf, type Size, toScreen, type View } from './mercator';
+import { FONT, Names, write } from './names';
 import type { Palette } from './palette';
 import type { Path } from './path';
 
 /** Paths are kept near zero, where the single precision of a canvas is finer than a millimetre. */
 const UNITS = 2 ** 20;
-const FONT = '500 11.5px Inter, system-ui, sans-serif';
 
 export interface Still {
   geometry: Geometry;
@@ -26,6 +26,9 @@ export interface Still {
 }
 
 export class Base {
+  /** The names that were drawn last. */
+  names = new Names();
+
   #shapes = new Map<Path, Path2D>();
   #origin: Point = { x: 0, y: 0 };
   #of: Geometry | null = null;
@@ -97,9 +100,7 @@ export class Base {
   #drawNames(ctx: CanvasRenderingContext2D, still: Still, seen: Seen[]): void {
     const { view, palette, place } = still;
     ctx.font = FONT;
-    ctx.textBaseline = 'middle';
-    ctx.lineJoin = 'round';
-    ctx.lineWidth = 3.5;
+    this.names = new Names();
     const taken: [number, number, number, number][] = [];
     const named: { name: string; at: Point }[] = [];
     for (const one of seen) {
@@ -115,11 +116,9 @@ export class Base {
       const [x, y] = spot;
       taken.push([x, y - 8, x + width, y + 8]);
       named.push({ name, at: one.at });
-      ctx.strokeStyle = palette.land;
-      ctx.strokeText(name, x, y);
-      ctx.fillStyle = palette.ink;
-      ctx.fillText(name, x, y);
+      this.names.add({ text: name, x, y, width });
     }
+    write(ctx, this.names.list, palette, 3.5);
   }
 
   #order({ geometry, view }: Still, place: Place, width: number): number[] {

@@ -1,5 +1,6 @@
 /** What stands still on a map: lines, the paths along them, and places. */
 
+import { instant } from '../time';
 import { type Box, boxOf, type Point, project } from './mercator';
 import type { MapInfo } from '../types';
 import { Path } from './path';
@@ -24,6 +25,13 @@ export interface Geometry {
   paths: Map<string, Path>;
   places: Map<string, Place>;
   box: Box | null;
+  /** Equal for equal lines and places; empty where the server does not tell. */
+  version: string;
+  /** From when until when this is so; infinite where it always was and still is. */
+  since: number;
+  until: number;
+  /** What is to be said where it is not quite what was there then. */
+  notes: string[];
 }
 
 export interface Feature {
@@ -34,6 +42,10 @@ export interface Feature {
 
 export interface Features {
   features: Feature[];
+  version?: string;
+  since?: string | null;
+  until?: string | null;
+  notes?: string[];
 }
 
 const COLOUR = /^#[0-9a-f]{6}$/i;
@@ -50,7 +62,22 @@ export function readGeometry(map: Pick<MapInfo, 'lines' | 'places'>, drawn: Feat
     places.set(asWord(id), { ...at, id: asWord(id), name: asWord(properties[map.places.name]) || asWord(id), lines: own, rank: 2 });
   }
   rank(paths, places);
-  return { lines, paths, places, box: boxOf(points(paths, places)) };
+  return { lines, paths, places, box: boxOf(points(paths, places)), ...spanOf([drawn, ...(dots ? [dots] : [])]) };
+}
+
+/** What all parts say of when they are so. */
+function spanOf(parts: Features[]): Pick<Geometry, 'version' | 'since' | 'until' | 'notes'> {
+  return {
+    version: parts.map(({ version }) => version ?? '').join(' ').trim(),
+    since: Math.max(...parts.map(({ since }) => (since ? instant(since) : -Infinity))),
+    until: Math.min(...parts.map(({ until }) => (until ? instant(until) : Infinity))),
+    notes: [...new Set(parts.flatMap(({ notes }) => notes ?? []))],
+  };
+}
+
+/** Whether this was so at an instant. */
+export function stood({ since, until }: Pick<Geometry, 'since' | 'until'>, at: number): boolean {
+  return since <= at && at < until;
 }
 
 function readLines(map: Pick<MapInfo, 'lines'>, drawn: Features): Pick<Geometry, 'lines' | 'paths'> {

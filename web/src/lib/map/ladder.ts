@@ -1,6 +1,6 @@
 /** A line as a picture of time and way: where on the line each thing was, and where its places lie. */
 
-import type { Geometry, Place } from './geometry';
+import { type Geometry, type Place, stood } from './geometry';
 import { type Point } from './mercator';
 import type { Path } from './path';
 import type { Word } from './words';
@@ -17,6 +17,23 @@ export interface Run {
 
 /** Beyond this silence a run is drawn as two. */
 const GAP = 120_000;
+
+/** Whether two ways are one: of one length, through the same points. */
+export function alike(a: Path | undefined, b: Path): boolean {
+  return a !== undefined && a.length === b.length && a.x.length === b.x.length && a.x.every((x, at) => x === b.x[at] && a.y[at] === b.y[at]);
+}
+
+/** Words from before these lines stood lose their way, unless the lines `before` had the same. */
+export function onWays(words: Word[], still: Geometry, before: Geometry | null): Word[] {
+  const same = new Map<Path, boolean>();
+  for (const { fix } of words) {
+    if (!fix.path || stood(still, fix.at)) continue;
+    let kept = same.get(fix.path);
+    if (kept === undefined) same.set(fix.path, (kept = alike(before?.paths.get(fix.path.id), fix.path)));
+    if (!kept || !before || !stood(before, fix.at)) fix.path = null;
+  }
+  return words;
+}
 
 /** The runs on one path: of each thing, what was heard of it without a pause and without a way back. */
 export function runs(words: Iterable<Word>, path: Path): Run[] {

@@ -2,6 +2,7 @@
 
 import { SECOND } from '../time';
 import { type Point, scaleOf, type Size, toScreen, type View } from './mercator';
+import { type Name, type Names, write } from './names';
 import type { Palette } from './palette';
 import { radiusAt, rowOf, Sprites } from './sprites';
 import type { Shown } from './world.svelte';
@@ -17,6 +18,8 @@ export interface Moving {
   stale: number;
   selected: string;
   pointed: string;
+  /** What stands below. */
+  names: Names;
 }
 
 export class Marks {
@@ -36,14 +39,21 @@ export class Marks {
     const [left, top] = [(size.width * ratio) / 2 - view.x * scale, (size.height * ratio) / 2 - view.y * scale];
     const [right, bottom] = [size.width * ratio + 20, size.height * ratio + 20];
     const old = now - moving.stale * SECOND;
+    const hidden = new Set<Name>();
     for (const { word, spot } of things) {
       const [x, y] = [spot.x * scale + left, spot.y * scale + top];
       if (x < -20 || y < -20 || x > right || y > bottom || word.id === moving.selected) continue;
       const stale = word.fix.at <= old;
       ctx.globalAlpha = stale ? 0.6 : 1;
       this.#sprites.draw(ctx, x, y, rowOf(stale ? 'stale' : word.tone, word.look), spot.bearing);
+      moving.names.under(x / ratio, y / ratio, radius, hidden);
     }
     ctx.globalAlpha = 1;
+    if (hidden.size > 0) {
+      ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
+      write(ctx, hidden, palette, 2);
+      ctx.setTransform(1, 0, 0, 1, 0, 0);
+    }
     this.#drawRing(ctx, moving, moving.pointed, 0.45);
     this.#drawRing(ctx, moving, moving.selected, 1);
   }

@@ -4,7 +4,7 @@ import { aborted, asProblem, get, type Problem, segment } from '../api';
 import { asText, place } from '../frame';
 import { instant, iso, MINUTE, SECOND } from '../time';
 import type { Cell, Frame, MapInfo } from '../types';
-import type { Geometry } from './geometry';
+import { type Geometry, stood } from './geometry';
 import { between, indexAt } from './past';
 import { reader, type Word } from './words';
 import type { Shown } from './world.svelte';
@@ -100,6 +100,8 @@ export class Past {
       const name = asText(row[id ?? -1]);
       const track = tracks.get(name);
       const word = row[gone ?? -1] === true ? ended(track?.at(-1), instant(row[time ?? -1])) : read(row);
+      // What was said while other lines stood is drawn where it was said to be, and not along these.
+      if (word && !stood(this.geometry, word.fix.at)) word.fix.path = null;
       if (word && track) track.push(word);
       else if (word) tracks.set(name, [word]);
     }

@@ -1,15 +1,16 @@
 /** All things of a map as they are now: what the live stream says, and where each is shown. */
 
-import { asProblem, get, type Problem, segment } from '../api';
+import { asProblem, get, type Problem } from '../api';
 import { asText, type Row } from '../frame';
 import { byName } from '../format';
 import { LiveStream } from '../live.svelte';
 import { watch } from '../status.svelte';
 import { SECOND } from '../time';
 import type { Frame, MapInfo } from '../types';
-import { type Features, type Geometry, readGeometry } from './geometry';
+import type { Geometry } from './geometry';
 import { type Mover, mover, step, take } from './motion';
 import type { Spot } from './path';
+import { askGeometry } from './standing.svelte';
 import { type Reader, reader, type Word } from './words';
 
 /** A thing as it is drawn. */
@@ -22,17 +23,10 @@ export interface Thing extends Shown {
   spot: Mover;
 }
 
-/** Geometry changes rarely; it is asked for again, and mostly answered with "nothing new". */
 const TELL = 250;
 const UNSEEN = 10 * SECOND;
+/** Geometry changes rarely; it is asked for again, and mostly answered with "nothing new". */
 const AGAIN = 10 * 60 * SECOND;
-
-export async function askGeometry(map: MapInfo): Promise<Geometry> {
-  const { lines, places } = map;
-  const ask = (name: string) => get<Features>(`/v1/layers/${segment(name)}`);
-  const [drawn, dots] = await Promise.all([ask(lines.geometry), places ? ask(places.geometry) : null]);
-  return readGeometry(map, drawn, dots);
-}
 
 export class World {
   geometry = $state.raw<Geometry | null>(null);
@@ -66,7 +60,8 @@ export class World {
     try {
       const found = await askGeometry(this.map);
       if (this.#closed) return;
-      this.geometry = found;
+      // The same once more would only be drawn anew.
+      if (!found.version || found.version !== this.geometry?.version || found.since !== this.geometry.since) this.geometry = found;
       this.problem = null;
       this.#stream ??= this.#listen();
       void this.#askUnseen();
