@@ -16,7 +16,7 @@ from wayside.lake.query import Sources, sql
 from wayside.quarantine import QUARANTINE
 from wayside.runtime.chosen import plan_of
 from wayside.runtime.lakeflows import streams_of
-from wayside.runtime.lakewriter import LakeWriter
+from wayside.runtime.lakewriter import LONGEST_REST, LakeWriter
 from wayside.runtime.trial import Trial
 
 
@@ -83,6 +83,33 @@ def test_a_stop_ends_the_round_between_two_appends() -> None:
     writer = LakeWriter(trial.plan, trial.broker, trial.store, lake, stopped=lambda: True)
     assert writer.round() == 0
     assert lake.tables() == []
+
+
+def test_the_writer_rests_as_long_as_it_wrote_and_never_long() -> None:
+    clock = ManualClock()
+
+    class Slow(MemoryLake):
+        """Each append takes its time."""
+
+        seconds = 0.25
+
+        def append(self, tier: str, name: str, rows: pl.DataFrame, **rest: object) -> None:
+            clock.advance(self.seconds)
+            super().append(tier, name, rows, **rest)  # type: ignore[arg-type]  # passed on as they came
+
+    def round_of(rest: float, seconds: float) -> tuple[float, int]:
+        trial, lake = filled(), Slow()
+        lake.seconds = seconds
+        began = clock.monotonic()
+        writer = LakeWriter(trial.plan, trial.broker, trial.store, lake, rest=rest, clock=clock)
+        assert writer.round() > 0
+        return clock.monotonic() - began, len(lake.tables())
+
+    took, tables = round_of(0.0, 0.25)
+    assert took == tables * 0.25
+    assert round_of(1.0, 0.25) == (2 * took, tables)
+    took, tables = round_of(1.0, 10.0)
+    assert tables * 10 < took <= tables * (10 + LONGEST_REST)
 
 
 def test_a_stream_that_fails_does_not_hold_up_the_others() -> None:
