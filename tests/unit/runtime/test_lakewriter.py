@@ -112,6 +112,29 @@ def test_the_writer_rests_as_long_as_it_wrote_and_never_long() -> None:
     assert tables * 10 < took <= tables * (10 + LONGEST_REST)
 
 
+def test_what_comes_while_a_round_writes_is_left_to_the_next_one() -> None:
+    class Busy(MemoryLake):
+        """During each append something more arrives, as on a machine that is slow."""
+
+        appends = 0
+
+        def append(self, tier: str, name: str, rows: pl.DataFrame, **rest: object) -> None:
+            super().append(tier, name, rows, **rest)  # type: ignore[arg-type]  # passed on as they came
+            self.appends += 1
+            if self.appends < 50:
+                trial.push("wells_push", [reading(100 + self.appends, 1.0)])
+
+    trial, lake = filled(), Busy()
+    writer = LakeWriter(trial.plan, trial.broker, trial.store, lake)
+    writer.round()
+    first = lake.appends
+    assert first < 10
+    assert lake.scan("bronze", "wells_readings").collect().height == 15
+    lake.appends = 50  # quiet now
+    writer.round()
+    assert lake.scan("bronze", "wells_readings").collect().height == 15 + first
+
+
 def test_a_stream_that_fails_does_not_hold_up_the_others() -> None:
     def divided(rows: pl.LazyFrame) -> pl.LazyFrame:
         def divide(levels: pl.Series) -> pl.Series:
