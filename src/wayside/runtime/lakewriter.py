@@ -18,19 +18,22 @@ from wayside.ports import Broker, HotStore, Lake
 from wayside.quarantine import QUARANTINE
 from wayside.runtime.lakeflows import LakeFlows, cut, streams_of
 from wayside.specs import TIME
-from wayside.values import Batch, partition_name
+from wayside.values import Batch, PartitionInfo, partition_name
 
 log = structlog.get_logger(__name__)
 TOTALS_EVERY = 3600.0
 """Seconds between two copies of running totals."""
-ROWS = 500_000
-"""Most rows of one append: bounds memory, and what is written again after a crash."""
+ROWS = 200_000
+"""Most rows of one append: bounds memory, and what a crash repeats. 500,000 take 280 MB for a moment, these 120."""
+LONGEST_REST = 0.5
+"""Seconds that a rest lasts at most, so that a stop need not wait for it."""
 
 
 class LakeWriter:
     """Writes what is new. `stopped` is asked between two appends, so that a stop never waits for a long backlog.
 
-    `totals` gives the partial rows of a window that never closes.
+    `totals` gives the partial rows of a window that never closes. `rest` is how long to pause after each append, in
+    parts of the time that it took: a backlog is written beside requests that are to be answered, not before them.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class LakeWriter:
         *,
         stopped: Callable[[], bool] = lambda: False,
         totals: Callable[[str], pl.DataFrame] | None = None,
+        rest: float = 0.0,
         clock: Clock = SYSTEM,
     ) -> None:
         self.plan = plan
@@ -50,6 +54,7 @@ class LakeWriter:
         self.lake = lake
         self.stopped = stopped
         self.totals = totals
+        self.rest = rest
         self.clock = clock
         self.flows = LakeFlows(plan, store)
         self.streams = {topic: [stream.name for stream in streams_of(plan, topic)] for topic in plan.topics}
@@ -62,17 +67,38 @@ class LakeWriter:
         rows = 0
         for topic in [*self.plan.topics, QUARANTINE]:
             for info in self.broker.partitions(topic):
-                before = rows
-                while not self.stopped() and (added := self.partition(topic, info.partition)):
-                    rows += added
-                if rows > before:
-                    self.flows.save(topic, info.partition)
+                rows += self.backlog(topic, info)
         for window in self.plan.windows.values():
             if window.spec.endless:
                 rows += self.total(window.name)
                 continue
-            while not self.stopped() and (added := self.window(window.name)):
+            while not self.stopped() and (added := self.paced(self.window, window.name)):
                 rows += added
+                if 2 * added < ROWS:
+                    break
+        return rows
+
+    def backlog(self, topic: str, info: PartitionInfo) -> int:
+        """Append what a partition held when the round came to it; returns the number of rows.
+
+        What comes meanwhile is the next round's: on a busy machine something always has, and a round would never end.
+        """
+        rows, source = 0, partition_name(topic, info.partition)
+        while not self.stopped() and self.reached.get(source, -1) < info.end:
+            added = self.paced(self.partition, topic, info.partition)
+            if not added:
+                break
+            rows += added
+        if rows:
+            self.flows.save(topic, info.partition)
+        return rows
+
+    def paced(self, write: Callable[..., int], *what: object) -> int:
+        """Append, and rest for as long as that deserves; returns the number of rows."""
+        began = self.clock.monotonic()
+        rows = write(*what)
+        if rows and self.rest:
+            self.clock.sleep(min(self.rest * (self.clock.monotonic() - began), LONGEST_REST))
         return rows
 
     def partition(self, topic: str, partition: int) -> int:

@@ -21,6 +21,7 @@ from wayside.adapters.sources import Simulator
 from wayside.clock import SYSTEM, Clock
 from wayside.domain import Feed, Plan
 from wayside.errors import UnavailableError
+from wayside.heap import Heap
 from wayside.runtime import parts
 from wayside.runtime.background import Ticker
 from wayside.runtime.chosen import plain_feed
@@ -37,6 +38,10 @@ RETRY = 60.0
 """Seconds after which a chore that failed is tried again; twice as many after the next failure."""
 LAKE_UPKEEP = 300.0
 """Seconds between two compactions of the lake."""
+LAKE_REST = 1.0
+"""The lake's writer rests after each append for as long as it took: requests are answered beside it."""
+MEMORY_EVERY = 10.0
+"""Seconds between two looks at what the C library keeps of freed memory."""
 
 
 class Service:
@@ -109,7 +114,8 @@ class Service:
             self._begin_chores()
             self.engine.start()
             if self.computes:
-                self._begin_work()
+                self._begin_sources()
+            self._begin_work()
         except Exception as error:  # told by `failure`, which ends the process
             self._failure = error
             log.critical("start failed", error=str(error), exc_info=True)
@@ -136,11 +142,14 @@ class Service:
         for ticker in self.tickers:
             ticker.done.wait(max(0.0, until - self.clock.monotonic()))
 
-    def _begin_work(self) -> None:
-        """Sources that run by themselves, and the work beside the engine."""
+    def _begin_sources(self) -> None:
+        """Sources that run by themselves."""
         for name, runner in self.runners.items():
             if name not in self.generators or (self.settings.simulate and shown(self.plan.feeds[name])):
                 runner.start()
+
+    def _begin_work(self) -> None:
+        """The work beside the engine."""
         work = list(self.work())
         self.tickers += work
         for ticker in work:
@@ -148,6 +157,9 @@ class Service:
 
     def work(self) -> Iterator[Ticker]:
         """What is done every so often."""
+        yield Ticker("memory", MEMORY_EVERY, Heap().look, clock=self.clock)
+        if not self.computes:
+            return
         yield Ticker("maintenance", self.settings.maintain_every.total_seconds(), self.maintain, clock=self.clock)
         if self.settings.lake:
             yield Ticker("lake", self.settings.lake_every.total_seconds(), self.write_lake, clock=self.clock)
@@ -232,8 +244,8 @@ class Service:
         """Append to the lake what is new in the log and the store; returns the number of rows."""
         if self._lake_writer is None:
             ports = (self.plan, self.broker, self.store, self.lake)
-            totals = self.engine.open_windows
-            self._lake_writer = LakeWriter(*ports, stopped=self._stopping.is_set, totals=totals, clock=self.clock)
+            stopped, totals = self._stopping.is_set, self.engine.open_windows
+            self._lake_writer = LakeWriter(*ports, stopped=stopped, totals=totals, rest=LAKE_REST, clock=self.clock)
         rows = self._lake_writer.round()
         if self._lake_upkeep < self.clock.monotonic():
             self._lake_upkeep = self.clock.monotonic() + LAKE_UPKEEP

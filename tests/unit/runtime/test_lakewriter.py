@@ -16,7 +16,7 @@ from wayside.lake.query import Sources, sql
 from wayside.quarantine import QUARANTINE
 from wayside.runtime.chosen import plan_of
 from wayside.runtime.lakeflows import streams_of
-from wayside.runtime.lakewriter import LakeWriter
+from wayside.runtime.lakewriter import LONGEST_REST, LakeWriter
 from wayside.runtime.trial import Trial
 
 
@@ -83,6 +83,56 @@ def test_a_stop_ends_the_round_between_two_appends() -> None:
     writer = LakeWriter(trial.plan, trial.broker, trial.store, lake, stopped=lambda: True)
     assert writer.round() == 0
     assert lake.tables() == []
+
+
+def test_the_writer_rests_as_long_as_it_wrote_and_never_long() -> None:
+    clock = ManualClock()
+
+    class Slow(MemoryLake):
+        """Each append takes its time."""
+
+        seconds = 0.25
+
+        def append(self, tier: str, name: str, rows: pl.DataFrame, **rest: object) -> None:
+            clock.advance(self.seconds)
+            super().append(tier, name, rows, **rest)  # type: ignore[arg-type]  # passed on as they came
+
+    def round_of(rest: float, seconds: float) -> tuple[float, int]:
+        trial, lake = filled(), Slow()
+        lake.seconds = seconds
+        began = clock.monotonic()
+        writer = LakeWriter(trial.plan, trial.broker, trial.store, lake, rest=rest, clock=clock)
+        assert writer.round() > 0
+        return clock.monotonic() - began, len(lake.tables())
+
+    took, tables = round_of(0.0, 0.25)
+    assert took == tables * 0.25
+    assert round_of(1.0, 0.25) == (2 * took, tables)
+    took, tables = round_of(1.0, 10.0)
+    assert tables * 10 < took <= tables * (10 + LONGEST_REST)
+
+
+def test_what_comes_while_a_round_writes_is_left_to_the_next_one() -> None:
+    class Busy(MemoryLake):
+        """During each append something more arrives, as on a machine that is slow."""
+
+        appends = 0
+
+        def append(self, tier: str, name: str, rows: pl.DataFrame, **rest: object) -> None:
+            super().append(tier, name, rows, **rest)  # type: ignore[arg-type]  # passed on as they came
+            self.appends += 1
+            if self.appends < 50:
+                trial.push("wells_push", [reading(100 + self.appends, 1.0)])
+
+    trial, lake = filled(), Busy()
+    writer = LakeWriter(trial.plan, trial.broker, trial.store, lake)
+    writer.round()
+    first = lake.appends
+    assert first < 10
+    assert lake.scan("bronze", "wells_readings").collect().height == 15
+    lake.appends = 50  # quiet now
+    writer.round()
+    assert lake.scan("bronze", "wells_readings").collect().height == 15 + first
 
 
 def test_a_stream_that_fails_does_not_hold_up_the_others() -> None:
