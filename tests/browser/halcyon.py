@@ -2,13 +2,40 @@
 
 from __future__ import annotations
 
+import random
+from datetime import datetime
 from typing import Any
 
+import pytest
 from playwright.sync_api import Page
 
 from browser.sites import Site, wait_for
 from browser.test_boards import row_texts
 from wayside_domains.transit import city
+from wayside_domains.transit.simulation import Positions, positions_of
+
+THINGS = 90
+
+
+def vehicles() -> Positions:
+    """The city's vehicles, the same each time."""
+    return positions_of(city.timetable)(THINGS, random.Random(50))
+
+
+def under_way(at: datetime, begin: datetime) -> list[int]:
+    """The vehicles on a trip at an instant, some minutes after its start: at night a few, at the rush most.
+
+    Vehicles have the numbers that those have which first spoke at `begin`. Skips the test where fewer than two are on
+    their way: the city has no trips for the hour by which its clocks are put back, once a year.
+    """
+    world = vehicles()
+    world.operations.until(begin)
+    known = [world.vehicle(thing, at) for thing in range(THINGS)]
+    runs = [vehicle.run_at(at.timestamp(), -300, -60) if vehicle else None for vehicle in known]
+    found = [thing for thing, run in enumerate(runs) if run is not None and not run.silent]
+    if len(found) < 2:
+        pytest.skip(f"{len(found)} vehicles of the city are under way at {at:%Y-%m-%d %H:%M} UTC")
+    return found
 
 
 def departed(site: Site, *, measured: bool = False, **asked: Any) -> list[dict[str, Any]]:

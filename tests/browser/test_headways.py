@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,11 +11,10 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browser.halcyon import came_by, departed
+from browser.halcyon import THINGS, came_by, departed, under_way, vehicles
 from browser.sites import AXE, Site, clock_of, opened, readings, running, serious_findings, shot, wait_for
 from browser.test_boards import row_texts
 from wayside_domains.transit import city
-from wayside_domains.transit.simulation import positions_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 EVERY = timedelta(seconds=25)
@@ -24,12 +22,13 @@ EVERY = timedelta(seconds=25)
 
 def told(site: Site) -> int:
     """The last hour of the city, which runs by day and night."""
-    world = positions_of(city.timetable)(90, random.Random(50))
-    now = datetime.now(UTC)
-    at = now - timedelta(minutes=58)
+    world, now = vehicles(), datetime.now(UTC)
     rows: list[dict[str, Any]] = []
+    at = now - timedelta(minutes=58)
+    for minutes in (20, 0):
+        under_way(now - timedelta(minutes=minutes), at)
     while at < now:
-        rows += [dict(message) for thing in range(90) for message in world.messages(thing, at)]
+        rows += [dict(message) for thing in range(THINGS) for message in world.messages(thing, at)]
         at += EVERY
     for start in range(0, len(rows), 2_000):
         part = rows[start : start + 2_000]

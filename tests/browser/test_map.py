@@ -176,7 +176,7 @@ def test_a_link_restores_view_selection_filter_and_moment(browser: Browser, city
         page = watched.page
         expect(page.get_by_role("application", name=re.compile("City: 12 vehicles at"))).to_be_visible(timeout=20_000)
         expect(page.locator("article")).to_contain_text("Vehicle 1701")
-        assert (page.get_by_role("slider").get_attribute("aria-valuetext") or "").endswith(f"{at:%M:%S}")
+        expect(page.get_by_role("slider")).to_have_attribute("aria-valuetext", re.compile(f"{at:%M:%S}$"))
         expect(page.get_by_text("500 m")).to_be_visible()
         first = spots(page, 0.2)[-1][1:]
         page.reload()

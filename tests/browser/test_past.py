@@ -12,18 +12,17 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browser.halcyon import came_by
+from browser.halcyon import THINGS, came_by, under_way, vehicles
 from browser.sites import AXE, PHONE, Site, clock_of, opened, readings, running, serious_findings, shot, wait_for
 from browser.test_boards import row_texts
 from browser.test_headways import done
 from wayside_domains.metro.network import stations
 from wayside_domains.metro.simulation import Clockwork, Listed, Sky, Trains, Turnstiles
 from wayside_domains.transit import city
-from wayside_domains.transit.simulation import positions_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 HANDHELD: dict[str, Any] = {"viewport": PHONE, "is_mobile": True, "has_touch": True}
-SINCE, EVERY, THINGS = timedelta(minutes=40), timedelta(seconds=25), 90
+SINCE, EVERY = timedelta(minutes=40), timedelta(seconds=25)
 
 
 class Told:
@@ -44,19 +43,11 @@ class Told:
             answer = httpx2.post(f"{self.site.url}/v1/topics/{topic}/records", json=part, timeout=60)
             assert (answer.status_code, answer.json()["accepted"]) == (202, len(part)), answer.text
 
-    def under_way(self) -> list[int]:
-        """The vehicles that are on a trip at `then`, some minutes after its start: at night a few, by day most."""
-        world, then = positions_of(city.timetable)(THINGS, random.Random(50)), self.then
-        world.operations.until(self.now - SINCE)  # its days begin where those of what is said begin
-        vehicles = [world.vehicle(thing, then) for thing in range(THINGS)]
-        runs = [vehicle.run_at(then.timestamp(), -300, -60) if vehicle else None for vehicle in vehicles]
-        return [thing for thing, run in enumerate(runs) if run is not None and not run.silent]
-
     def positions(self) -> None:
         """Of those under way at `then`, every ninth never speaks and every fourth fell silent 105 seconds before."""
-        world, rows, moving = positions_of(city.timetable)(THINGS, random.Random(50)), [], self.under_way()
-        never, falling = set(moving[::9]), set(moving[1::4])
         at = self.now - SINCE
+        world, rows, moving = vehicles(), [], under_way(self.then, at)
+        never, falling = set(moving[::9]), set(moving[1::4])
         while at < self.now:
             for thing in range(THINGS):
                 said = [dict(message) for message in world.messages(thing, at)]
@@ -120,7 +111,7 @@ def test_the_status_board_of_then(browser: Browser, told: Told) -> None:
         expect(page.get_by_role("table", name="Blue").locator("tbody tr").first).to_be_visible(timeout=20_000)
         expect(strip(page)).to_contain_text(clock_of(told.then, "America/Chicago"))
         expect(strip(page)).to_contain_text(re.compile(r"\d\d min ago"))
-        assert entered(page) == sum(told.at_then.values())
+        wait_for(lambda: entered(page) == sum(told.at_then.values()), "the entries of then", 20)
         expect(page.get_by_text("the total of now, less the entries since")).to_be_visible()
         late = page.locator(".what .time").all_inner_texts()
         assert late
