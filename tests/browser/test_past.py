@@ -47,6 +47,7 @@ class Told:
         """Of those under way at `then`, every ninth never speaks and every fourth fell silent 105 seconds before."""
         at = self.now - SINCE
         world, rows, moving = vehicles(), [], under_way(self.then, at)
+        under_way(self.now, at)  # else boards of `then` may be empty
         never, falling = set(moving[::9]), set(moving[1::4])
         while at < self.now:
             for thing in range(THINGS):
