@@ -211,6 +211,8 @@ def test_map_board_and_chart_move_together_with_the_slider(browser: Browser, tol
         page.get_by_role("link", name="Map", exact=True).click()
         expect(page.get_by_role("button", name="Live", exact=True)).to_be_visible(timeout=20_000)
         expect(strip(page)).to_have_count(0)
+        # Each step of the slider is a question. A busy machine may refuse one for its time; the page asks again.
+        watched.forgive("503 (Service Unavailable)")
 
 
 def test_the_strip_follows_while_the_past_plays_and_leads_back(browser: Browser, told: Told) -> None:
