@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx2
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
@@ -29,6 +31,8 @@ FLAGS = [
 ]  # fmt: skip
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
+MOMENT = r"(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d"
+"""A moment as the page writes it: with its day where that is not today, as of what was before midnight."""
 
 
 @dataclass
@@ -114,6 +118,21 @@ def reading(
     at = datetime.now(UTC) - timedelta(seconds=ago)
     text = at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
     return {"device_id": device, "timestamp": text, "sensor": sensor, "value": value, "unit": unit}
+
+
+def clock_of(at: datetime, zone: str) -> str:
+    """What a clock of a zone shows at an instant."""
+    return f"{at.astimezone(ZoneInfo(zone)):%H:%M:%S}"
+
+
+def readings(at: datetime, zone: str, *, before: float = 0, after: float = 0) -> set[str]:
+    """What a clock of a zone shows from so many seconds before an instant until so many after it.
+
+    With seconds and without. Who looks a reading up here need not know of midnight, nor of clocks that are changed.
+    """
+    begin, span = at - timedelta(seconds=before), math.ceil(before + after)
+    shown = {clock_of(begin + timedelta(seconds=second), zone) for second in range(span + 1)}
+    return shown | {reading[:5] for reading in shown}
 
 
 def wait_for(condition: Callable[[], Any], what: str, seconds: float = 15.0) -> Any:

@@ -76,7 +76,7 @@ def test_tiles_of_our_own_lie_below_and_follow_the_view(browser: Browser, at_sea
         page.on("request", lambda request: asked.append(request.url))
         look(page, at_sea)
         wait_for(lambda: usual(page, 20, 420) == WATER, "the water is there", 30)
-        assert usual(page, 640, 1000) == LAND
+        wait_for(lambda: usual(page, 640, 1000) == LAND, "the land is there", 30)
         expect(page.locator(".credits")).to_have_text("Made & drawn here")
         shot(page, "map-background")
         before = shore(page)
@@ -118,7 +118,7 @@ def test_a_style_of_a_file_is_drawn_as_it_is(browser: Browser, tmp_path: Path) -
     with moving_city(4, background=Background.of(str(style), "")) as city, opened(browser, "about:blank") as watched:
         look(watched.page, city.url)
         wait_for(lambda: usual(watched.page, 20, 420) == (0x12, 0x34, 0x56), "the style is drawn", 30)
-        assert usual(watched.page, 640, 1000) == (0xFE, 0xDC, 0xBA)
+        wait_for(lambda: usual(watched.page, 640, 1000) == (0xFE, 0xDC, 0xBA), "all of it is drawn", 30)
 
 
 def test_without_one_nothing_of_it_is_loaded(browser: Browser) -> None:
@@ -138,5 +138,5 @@ def test_tiles_that_are_gone_leave_the_plain_ground(browser: Browser, tmp_path: 
         watched.page.goto(f"{city.url}/map?map=11.5/{SHORE[1]}/{SHORE[0]}")
         ready(watched.page)
         expect(watched.page.locator(".credits")).to_have_text("The background cannot be shown here.")
-        assert usual(watched.page, 20, 420) == LAND
+        wait_for(lambda: usual(watched.page, 20, 420) == LAND, "the ground is plain", 30)
         watched.forgive("404")

@@ -73,7 +73,7 @@ def test_the_board_of_a_place_and_the_page_of_a_line(browser: Browser, city: Cit
         page = watched.page
         lines = page.locator("section.line tbody tr")
         expect(lines.first).to_be_visible(timeout=15_000)
-        assert len(rows(page)) == lines.count()
+        expect(lines).to_have_count(len(rows(page)), timeout=15_000)  # one may be there before the page has asked again
         shot(page, "board-export")
         page.goto(f"{city.url}/lines?line=red")
         expect(page.locator("svg g").first).to_be_attached(timeout=15_000)

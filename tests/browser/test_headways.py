@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,12 +9,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 
-from browser.sites import AXE, Site, opened, running, serious_findings, shot, wait_for
+from browser.halcyon import THINGS, came_by, departed, under_way, vehicles
+from browser.sites import AXE, Site, clock_of, opened, readings, running, serious_findings, shot, wait_for
 from browser.test_boards import row_texts
 from wayside_domains.transit import city
-from wayside_domains.transit.simulation import positions_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 EVERY = timedelta(seconds=25)
@@ -23,12 +22,13 @@ EVERY = timedelta(seconds=25)
 
 def told(site: Site) -> int:
     """The last hour of the city, which runs by day and night."""
-    world = positions_of(city.timetable)(90, random.Random(50))
-    now = datetime.now(UTC)
-    at = now - timedelta(minutes=58)
+    world, now = vehicles(), datetime.now(UTC)
     rows: list[dict[str, Any]] = []
+    at = now - timedelta(minutes=58)
+    for minutes in (20, 0):
+        under_way(now - timedelta(minutes=minutes), at)
     while at < now:
-        rows += [dict(message) for thing in range(90) for message in world.messages(thing, at)]
+        rows += [dict(message) for thing in range(THINGS) for message in world.messages(thing, at)]
         at += EVERY
     for start in range(0, len(rows), 2_000):
         part = rows[start : start + 2_000]
@@ -50,17 +50,13 @@ def hour(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     with running(folder, "up", "--data-dir", str(folder / "data")) as site:
         count = told(site)
         wait_for(lambda: done(site, count), "the engine is through", 90)
-        path = "/api/transit/passed"
-        wait_for(lambda: site.get(path, place="halcyon/central", minutes=60)["rows"], "calls", 60)
         yield site
 
 
 def test_a_line_shows_its_measured_headways(browser: Browser, hour: Site) -> None:
-    everything = hour.get("/api/transit/passed", place="halcyon/central", minutes=60)["rows"]
-    own = [row for row in everything if row["event"] == "departure" and row["headway"]]
-    line = max({row["path"] for row in own}, key=lambda path: sum(row["path"] == path for row in own))
-    wanted = [row for row in own if row["path"] == line]
-    with opened(browser, f"{hour.url}/lines?line={wanted[0]['line']}&way={line}&place=halcyon/central") as watched:
+    wanted = departed(hour, measured=True)
+    line, way, place = (wanted[0][name] for name in ("line", "path", "place"))
+    with opened(browser, f"{hour.url}/lines?line={line}&way={way}&place={place}") as watched:
         page = watched.page
         expect(page.get_by_role("table", name="What came by")).to_be_visible(timeout=20_000)
         shown = wait_for(lambda: [row for row in row_texts(page, "What came by") if row[-1]], "headways", 30)
@@ -108,17 +104,18 @@ def test_lines_and_boards_show_the_past_and_say_so(browser: Browser, hour: Site)
         shown = page.locator("section.line tbody tr")
         expect(shown).to_have_count(len(rows), timeout=30_000)
         expect(page.locator("main header")).to_contain_text(re.compile(r"as of (\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d"))
-        said = str(page.locator("main header strong").inner_text()).split()[-1]
+        said = clock_of(at, city.ZONE)
+        expect(page.locator("main header strong")).to_contain_text(said)
         # An answer about the past is no clock: that of the bar goes on.
         page.wait_for_timeout(1_500)
-        assert clock.inner_text() not in ("", before)
-        assert abs(seconds(clock.inner_text()) - seconds(said) - 20 * 60) % 86_400 < 90
+        assert before != clock.inner_text()
+        assert clock.inner_text() in readings(datetime.now(UTC), city.ZONE, before=5, after=5)
         shot(page, "board-past")
         # Map, boards and lines keep the moment.
         page.get_by_role("link", name="Lines", exact=True).click()
         expect(page.locator("main header strong")).to_contain_text(said, timeout=15_000)
-        late = wait_for(lambda: row_texts(page, "What came by"), "what came by then", 30)
-        assert all((seconds(said) - seconds(row[1])) % 86_400 < 3_700 for row in late)
+        late = came_by(page, hour, text)
+        assert {row[1] for row in late} <= readings(at, city.ZONE, before=3_700)
         shot(page, "line-past")
         page.get_by_role("link", name="Map", exact=True).click()
         expect(page.get_by_role("application", name=re.compile("[1-9].* vehicles at "))).to_be_visible(timeout=30_000)
@@ -128,9 +125,35 @@ def test_lines_and_boards_show_the_past_and_say_so(browser: Browser, hour: Site)
         assert "at=" not in page.evaluate("location.search")
 
 
-def seconds(clock: str) -> int:
-    hours, minutes, rest = (int(part) for part in clock.split(":"))
-    return hours * 3600 + minutes * 60 + rest
+def test_where_nothing_leaves_the_next_one_is_told(browser: Browser, hour: Site) -> None:
+    place, empty = "halcyon/central", {"rows": [], "basis": "plan"}
+
+    def first() -> tuple[str, set[str]]:
+        """What the server knows: when the next one leaves that has not left, and where to, of any in that minute."""
+        rows = hour.get("/api/transit/calls", place=place, before=0, ahead=24 * 60)["rows"]
+        rows = [row | {"due": datetime.fromisoformat(row["expected"] or row["planned"])} for row in rows]
+        coming = [row for row in rows if row["state"] != "departed" and row["due"] > datetime.now(UTC)]
+        minutes = [clock_of(row["due"], city.ZONE)[:5] for row in sorted(coming, key=lambda row: row["due"])]
+        return minutes[0], {row["toward"] for row in coming if clock_of(row["due"], city.ZONE)[:5] == minutes[0]}
+
+    def agrees(page: Page) -> bool:
+        text, (at, towards) = page.get_by_text("The next one leaves at").inner_text(), first()
+        return f"leaves at {at}, in " in text and any(text.endswith(f" to {toward}.") for toward in towards)
+
+    with opened(browser, f"{hour.url}/board?place={place}&before=0&ahead=0") as watched:
+        page = watched.page
+        expect(page.get_by_text("The next one leaves at")).to_be_visible(timeout=20_000)
+        wait_for(lambda: agrees(page), "the board says what the server knows", 75)
+        shot(page, "board-empty")
+        # The card on the map looks further ahead than any gap of this city: an answer without rows stands for one.
+        page.route(re.compile(r"/calls\?place=[^&]*$"), lambda route: route.fulfill(json=empty))
+        page.goto(f"{hour.url}/map?place={place}")
+        expect(page.locator("article").get_by_text("The next one leaves at")).to_be_visible(timeout=20_000)
+        wait_for(lambda: agrees(page), "the card says what the server knows", 75)
+        shot(page, "map-place-empty")
+        page.route("**/calls?**", lambda route: route.fulfill(json=empty))
+        page.reload()
+        expect(page.locator("article")).to_contain_text("Nor for the 24 h that follow.", timeout=20_000)
 
 
 @pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: run 'npm ci' in web/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browser.sites import Site, Watched, opened, reading, running, shot, wait_for
+from browser.sites import MOMENT, Site, Watched, opened, reading, running, shot, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -65,14 +66,14 @@ def test_a_wrong_clock_of_the_browser_does_not_matter(browser: Browser, quiet: S
         truth = {"pump-1": 3, "pump-2": 47}
         told = ages(wrong.page)
         assert all(known <= told[name] <= known + 30 for name, known in truth.items())
-        assert told["pump-3"] == 180
+        assert told["pump-3"] in (180, 240)
         cells = [watched.page.locator("article table tbody tr").inner_text() for watched in (right, wrong)]
         assert cells[0] == cells[1]
         range_button = wrong.page.get_by_role("button", name="Range", exact=True)
         range_button.click()
-        until = wrong.page.get_by_label("To", exact=True).input_value()
-        now = quiet.get("/v1/status")["now"]
-        assert until[:13] == now[:13] or abs(int(until[11:13]) - int(now[11:13])) == 1
+        until = datetime.fromisoformat(wrong.page.get_by_label("To", exact=True).input_value() + "Z")
+        now = datetime.fromisoformat(quiet.get("/v1/status")["now"])
+        assert abs(until - now) < timedelta(minutes=3)
 
 
 def test_names_from_feeds_are_only_ever_text(browser: Browser, quiet: Site) -> None:
@@ -151,7 +152,7 @@ def test_a_killed_server_is_missed_and_found_again(browser: Browser, tmp_path: P
         page.evaluate("window.untouched = true")
         site.kill()
         banner = page.locator(".banner")
-        expect(banner).to_contain_text(re.compile(r"(does not answer|is lost) since \d\d:\d\d:\d\d"), timeout=12_000)
+        expect(banner).to_contain_text(re.compile(rf"(does not answer|is lost) since {MOMENT}"), timeout=12_000)
         expect(banner).to_contain_text("Wayside does not answer", timeout=12_000)
         wait_for(lambda: min(ages(page).values()) >= 5, "everything ages", 12)
         shot(page, "server-lost")
@@ -205,7 +206,5 @@ def test_a_feed_that_stops_is_told(browser: Browser, up: Site) -> None:
         httpx2.post(f"{up.url}/api/v1/stop").raise_for_status()
         expect(rows.first).to_contain_text("1 min stale", timeout=110_000)
         expect(page.locator(".health")).to_have_text("1 feed silent", timeout=15_000)
-        expect(page.locator(".banner")).to_contain_text(
-            re.compile(r"The feed generator is silent since \d\d:\d\d:\d\d\.")
-        )
+        expect(page.locator(".banner")).to_contain_text(re.compile(rf"The feed generator is silent since {MOMENT}\."))
         shot(page, "feed-silent")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from browser.sites import AXE, PHONE, Site, opened, reading, serious_findings, shot, wait_for
+from browser.sites import AXE, MOMENT, PHONE, Site, opened, reading, serious_findings, shot, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
@@ -83,7 +83,8 @@ def test_on_a_phone_the_detail_is_a_sheet(browser: Browser, demo: Site) -> None:
         expect(sheet).to_be_visible()
         page.keyboard.press("Escape")
         expect(sheet).to_have_count(0)
-        assert page.evaluate("document.activeElement.dataset.key") == "greenhouse-04\u001ftemperature"
+        focused = page.locator(":focus")
+        expect(focused).to_have_attribute("data-key", "greenhouse-04\u001ftemperature")
 
 
 SHIFTS = """
@@ -171,7 +172,7 @@ def test_a_feed_that_is_down_is_named_in_the_bar(browser: Browser, demo: Site) -
         page.route("**/v1/plan", lambda route: route.fulfill(json=plan))
         page.goto(f"{demo.url}/pipelines")
         banner = page.locator(".banner")
-        told = r"The feed demo fleet is down since \d\d:\d\d:\d\d\. Connection refused\."
+        told = rf"The feed demo fleet is down since {MOMENT}\. Connection refused\."
         expect(banner).to_contain_text(re.compile(told))
         expect(page.locator(".health")).to_have_text("1 feed down")
         expect(page.get_by_role("cell", name="error", exact=True)).to_be_visible()

@@ -120,7 +120,7 @@ def test_follow_keeps_it_in_the_middle_until_the_map_is_moved(browser: Browser, 
         page.wait_for_timeout(1_500)
         found = spots(page, 4)
         assert max(math.hypot(x - found[0][1], y - found[0][2]) for _, x, y in found) < 12
-        assert "follow=1" in page.url
+        expect(page).to_have_url(re.compile("follow=1"))
         page.mouse.move(400, 450)
         page.mouse.down()
         page.mouse.move(520, 500, steps=4)

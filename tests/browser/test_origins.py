@@ -100,7 +100,7 @@ def test_tiles_of_a_named_origin_are_drawn(browser: Browser, servers: tuple[Else
     with moving_city(4, background=background) as city, opened(browser, "about:blank") as watched:
         look(watched.page, city.url)
         wait_for(lambda: usual(watched.page, 20, 420) == TILE, "the tiles are drawn", 40)
-        assert usual(watched.page, 640, 1000) == TILE
+        wait_for(lambda: usual(watched.page, 640, 1000) == TILE, "on both sides", 40)
         expect(watched.page.locator(".credits")).to_have_text("Tiles Inc")
     assert tiles.asked
 

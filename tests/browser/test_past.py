@@ -7,20 +7,21 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from browser.sites import AXE, PHONE, Site, opened, running, serious_findings, shot, wait_for
+from browser.halcyon import THINGS, came_by, under_way, vehicles
+from browser.sites import AXE, PHONE, Site, clock_of, opened, readings, running, serious_findings, shot, wait_for
 from browser.test_boards import row_texts
+from browser.test_headways import done
 from wayside_domains.metro.network import stations
 from wayside_domains.metro.simulation import Clockwork, Listed, Sky, Trains, Turnstiles
 from wayside_domains.transit import city
-from wayside_domains.transit.simulation import positions_of
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+BUSY = {"title": "Service Unavailable", "status": 503, "detail": "The question took longer than 10 s."}
 HANDHELD: dict[str, Any] = {"viewport": PHONE, "is_mobile": True, "has_touch": True}
 SINCE, EVERY = timedelta(minutes=40), timedelta(seconds=25)
 
@@ -44,15 +45,18 @@ class Told:
             assert (answer.status_code, answer.json()["accepted"]) == (202, len(part)), answer.text
 
     def positions(self) -> None:
-        """Every fourth vehicle falls silent a minute and three quarters before `then`; every ninth never speaks."""
-        world, rows = positions_of(city.timetable)(90, random.Random(50)), []
+        """Of those under way at `then`, every ninth never speaks and every fourth fell silent 105 seconds before."""
         at = self.now - SINCE
+        world, rows, moving = vehicles(), [], under_way(self.then, at)
+        under_way(self.now, at)  # else boards of `then` may be empty
+        never, falling = set(moving[::9]), set(moving[1::4])
         while at < self.now:
-            for thing in range(90):
+            for thing in range(THINGS):
                 said = [dict(message) for message in world.messages(thing, at)]
-                if thing % 9 and (thing % 4 or at < self.then - timedelta(seconds=105)):
+                if thing not in never and (thing not in falling or at < self.then - timedelta(seconds=105)):
                     rows += said
             at += EVERY
+        self.said = len(rows)
         self.post("vehicle_positions", rows)
 
     def lines(self) -> None:
@@ -85,8 +89,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
     with running(folder, *command) as site:
         found = Told(site)
         wait_for(lambda: total(site.get("/api/metro/board")) == sum(found.counted.values()), "all are counted", 90)
-        calls = "/api/transit/passed"
-        wait_for(lambda: site.get(calls, place="halcyon/central", minutes=30)["rows"], "the engine is through", 90)
+        wait_for(lambda: done(site, found.said), "the engine is through", 90)
         yield found
 
 
@@ -104,28 +107,17 @@ def strip(page: Page) -> Any:
     return page.get_by_role("complementary", name="The past")
 
 
-def clock_of(at: datetime, zone: str) -> str:
-    return f"{at.astimezone(ZoneInfo(zone)):%H:%M:%S}"
-
-
-def ahead_of(limit: str, text: str) -> int:
-    """Seconds by which one reading of a clock is before another; nearly a day where it is after it."""
-    one, other = ([*map(int, reading.split(":")), 0][:3] for reading in (limit, text))
-    return sum((a - b) * unit for a, b, unit in zip(one, other, (3600, 60, 1), strict=True)) % 86_400
-
-
 def test_the_status_board_of_then(browser: Browser, told: Told) -> None:
     with opened(browser, f"{told.site.url}/status?at={told.at}") as watched:
         page = watched.page
         expect(page.get_by_role("table", name="Blue").locator("tbody tr").first).to_be_visible(timeout=20_000)
         expect(strip(page)).to_contain_text(clock_of(told.then, "America/Chicago"))
         expect(strip(page)).to_contain_text(re.compile(r"\d\d min ago"))
-        assert entered(page) == sum(told.at_then.values())
+        wait_for(lambda: entered(page) == sum(told.at_then.values()), "the entries of then", 20)
         expect(page.get_by_text("the total of now, less the entries since")).to_be_visible()
         late = page.locator(".what .time").all_inner_texts()
-        limit = clock_of(told.then, "America/Chicago")[:5]
         assert late
-        assert all(ahead_of(limit, text) < 7_200 for text in late), "nothing of after that moment"
+        assert set(late) <= readings(told.then, "America/Chicago", before=7_200), "nothing of after that moment"
         shot(page, "past-status")
         strip(page).get_by_role("button").click()
         expect(strip(page)).to_have_count(0)
@@ -143,7 +135,8 @@ def test_the_status_board_of_then(browser: Browser, told: Told) -> None:
 def test_ghosts_and_stale_vehicles_of_then(browser: Browser, told: Told) -> None:
     silent = told.site.get("/api/transit/silent", at=told.at)["rows"]
     assert silent
-    with opened(browser, f"{told.site.url}/map?view=list&at={told.at}") as watched:
+    tall = {"width": 1440, "height": 4_000}  # all rows are in the document, also at the hour when most run
+    with opened(browser, f"{told.site.url}/map?view=list&at={told.at}", viewport=tall) as watched:
         page = watched.page
         expect(strip(page)).to_be_visible(timeout=20_000)
         rows = page.locator("table tbody tr")
@@ -165,16 +158,19 @@ def test_ghosts_and_stale_vehicles_of_then(browser: Browser, told: Told) -> None
         shot(page, "past-ghosts-list")
         # What is stale then had spoken a minute and three quarters before, and not a quarter of an hour ago.
         last = row_texts(page, "Transit in words")
-        limit = clock_of(told.then, city.ZONE)
-        assert all(ahead_of(limit, cells[-1]) < 600 for cells in last)
-        early = next(cells for cells in last if ahead_of(limit, cells[-1]) > 100)
+        assert {cells[-1] for cells in last} <= readings(told.then, city.ZONE, before=600)
+        lately = readings(told.then, city.ZONE, before=100)
+        early = next(cells for cells in last if cells[-1] not in lately)
         page.get_by_role("link", name=early[0].split()[-1]).click()
         expect(page.locator("article")).to_contain_text(re.compile(r"No word for [12] min: the mark stays"))
         shot(page, "past-stale")
         ghost = silent[0]["vehicle_id"]
+        # A server that is busy refuses the question at first; it is asked again.
+        page.route("**/api/transit/silent?**", lambda route: route.fulfill(status=503, json=BUSY), times=1)
         page.goto(f"{told.site.url}/map?thing={ghost}&at={told.at}")
         expect(page.locator("article")).to_contain_text("the mark shows where it should be", timeout=30_000)
         shot(page, "past-ghost")
+        watched.forgive("503")
 
 
 def test_map_board_and_chart_move_together_with_the_slider(browser: Browser, told: Told) -> None:
@@ -200,29 +196,27 @@ def test_map_board_and_chart_move_together_with_the_slider(browser: Browser, tol
         wait_for(lambda: f"at={earlier:%Y-%m-%dT%H:%M}" in page.evaluate(search), "the address has it", 5)
         assert any("/api/transit/calls" in url and "at=" in url for url in asked)
         # The same moment on the board, on the line with its charts, and on the status board.
-        clock = strip(page).locator(".when").inner_text()
+        clock = strip(page).locator(".when").inner_text().split(", ")[-1]  # without the day, which midnight may bring
         page.get_by_role("link", name="The whole board of this stop").click()
-        expect(strip(page).locator(".when")).to_have_text(clock)
+        expect(strip(page).locator(".when")).to_contain_text(clock)
         expect(page.locator("section.line tbody tr").first).to_be_visible(timeout=20_000)
         moment = re.search(r"at=([^&]+)", page.evaluate(search))
         assert moment is not None
         wanted = told.site.get("/api/transit/calls", place=place, before=5, ahead=30, at=moment[1])["rows"]
         expect(page.locator("section.line tbody tr")).to_have_count(len(wanted))
         page.get_by_role("link", name="Lines", exact=True).click()
-        expect(strip(page).locator(".when")).to_have_text(clock)
+        expect(strip(page).locator(".when")).to_contain_text(clock)
         expect(page.locator("svg g:not(.plan)").first).to_be_attached(timeout=30_000)
-        call = told.site.get("/api/transit/passed", place=place, minutes=60, at=moment[1])["rows"][0]
-        page.get_by_role("navigation", name="Lines").get_by_role("link", name=call["line"], exact=True).click()
-        page.get_by_role("combobox", name="Direction").select_option(call["path"])
-        page.get_by_role("combobox", name="Stop").select_option(place)
-        late = wait_for(lambda: row_texts(page, "What came by"), "what came by then", 30)
-        assert all(ahead_of(clock.split(", ")[-1], row[1]) < 3_700 for row in late)
+        late = came_by(page, told.site, moment[1])
+        assert {row[1] for row in late} <= readings(earlier, city.ZONE, before=3_700)
         # Leaving it on one page leaves it on all.
         strip(page).get_by_role("button", name="Back to now").click()
         expect(strip(page)).to_have_count(0)
         page.get_by_role("link", name="Map", exact=True).click()
         expect(page.get_by_role("button", name="Live", exact=True)).to_be_visible(timeout=20_000)
         expect(strip(page)).to_have_count(0)
+        # Each step of the slider is a question. A busy machine may refuse one for its time; the page asks again.
+        watched.forgive("503 (Service Unavailable)")
 
 
 def test_the_strip_follows_while_the_past_plays_and_leads_back(browser: Browser, told: Told) -> None:

@@ -98,7 +98,7 @@ def test_lines_and_stations_are_chosen_by_keyboard_and_the_address_tells(browser
         page.get_by_role("link", name="Red", exact=True).focus()
         page.keyboard.press("Enter")
         expect(page.get_by_role("table")).to_have_count(1)
-        assert page.url.endswith("?group=red")
+        expect(page).to_have_url(re.compile(r"\?group=red$"))
         page.keyboard.press("Tab")
         page.keyboard.press("Tab")
         page.keyboard.type("mark")

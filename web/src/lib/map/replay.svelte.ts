@@ -30,6 +30,7 @@ export class Past {
   /** What should have been there then and was not heard of, and of which moment that is. */
   #unseen: Shown[] = [];
   #unseenAt = NaN;
+  #again: ReturnType<typeof setTimeout> | undefined;
   // eslint-disable-next-line svelte/prefer-svelte-reactivity -- see above
   #shown = new Map<string, Shown>();
   // eslint-disable-next-line svelte/prefer-svelte-reactivity -- see above
@@ -42,6 +43,8 @@ export class Past {
   ) {}
 
   close(): void {
+    this.#unseenAt = NaN;
+    clearTimeout(this.#again);
     for (const abort of this.#asked.values()) abort.abort();
   }
 
@@ -66,11 +69,19 @@ export class Past {
     this.#unseenAt = moment;
     const answer = await get<{ rows: Record<string, Cell>[] }>(this.map.unseen, { at: iso(moment) }).catch(() => null);
     if (moment !== this.#unseenAt) return;
+    if (!answer) this.#again = setTimeout(() => this.#ask(moment), 5 * SECOND);
     const columns = this.map.columns.map((name) => ({ name, type: '', unit: null }));
     const read = reader(this.map, columns, this.geometry);
     const words = (answer?.rows ?? []).map((row) => read(columns.map(({ name }) => row[name] ?? null))).filter((word) => word !== null);
     this.#unseen = words.map((word) => ({ word, spot: { x: word.fix.x, y: word.fix.y, bearing: word.fix.bearing } }));
     this.version += 1;
+  }
+
+  /** Asks once more for a moment that got no answer, unless another one is shown by now. */
+  #ask(moment: number): void {
+    if (moment !== this.#unseenAt) return;
+    this.#unseenAt = NaN;
+    void this.needUnseen(moment);
   }
 
   async #load(piece: number, end: number): Promise<void> {
