@@ -37,6 +37,8 @@ FITS: dict[str, set[str]] = {
     "bool": {"bool"},
 }
 LONGEST_NUMBER = 32
+FEW_BYTES = 2
+"""Bytes that are looked at one by one: to take one costs a fourth of what it costs to take sixteen."""
 FEW_DIFFER = 16
 """One line in so many may differ before lines are left out at once."""
 
@@ -160,6 +162,11 @@ def equal(block: Block, places: Positions, text: bytes) -> Mask:
     same: Mask | None = None
     for offset in range(0, len(text), HEAD):
         at = np.minimum(places + offset, len(block.pairs) - 1) if offset else places
+        if len(text) - offset <= FEW_BYTES:
+            for number, byte in enumerate(text[offset:]):
+                found = block.bytes.take(at + number) == byte
+                same = found if same is None else same & found
+            break
         heads = block.heads(at)
         for half in range(2):
             part = text[offset + 8 * half : offset + 8 * half + 8]
