@@ -206,8 +206,8 @@ def test_map_board_and_chart_move_together_with_the_slider(browser: Browser, tol
         expect(page.locator("section.line tbody tr")).to_have_count(len(wanted))
         page.get_by_role("link", name="Lines", exact=True).click()
         expect(strip(page).locator(".when")).to_contain_text(clock)
-        expect(page.locator("svg g:not(.plan)").first).to_be_attached(timeout=30_000)
         late = came_by(page, told.site, moment[1])
+        expect(page.locator("svg g:not(.plan)").first).to_be_attached(timeout=30_000)
         assert {row[1] for row in late} <= readings(earlier, city.ZONE, before=3_700)
         # Leaving it on one page leaves it on all.
         strip(page).get_by_role("button", name="Back to now").click()

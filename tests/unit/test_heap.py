@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from wayside import heap
 
+ROOT = Path(__file__).parents[2]
 BLOCK, BLOCKS = 32 << 10, 3_000
 WHOLE = BLOCK * BLOCKS
 LEAST = WHOLE // 3
@@ -32,8 +36,7 @@ def held() -> Iterator[None]:
         library.free(block)
 
 
-def test_what_was_freed_is_given_back_once_and_the_process_shrinks() -> None:
-    heap.give_back()  # what tests before this one have left
+def given_back_once() -> None:
     watched = heap.Heap(LEAST)
     with held():
         full = heap.resident()
@@ -45,18 +48,25 @@ def test_what_was_freed_is_given_back_once_and_the_process_shrinks() -> None:
     assert not watched.look(), "it has not grown since"
 
 
-def test_a_process_that_grows_again_is_looked_at_again() -> None:
+def looked_at_again() -> None:
     watched = heap.Heap(LEAST)
     given = []
     for _ in range(2):
         with held():
             pass
         given.append(watched.look())
-    assert given == [True, True]
+    assert given == [True, True], "a process that grows again"
 
 
-def test_few_leftovers_stay() -> None:
+def few_stay() -> None:
     with held():
         pass
     assert not heap.Heap(2 * WHOLE + heap.leftovers()).look()
-    heap.give_back()
+
+
+@pytest.mark.parametrize("story", [given_back_once, looked_at_again, few_stay])
+def test_what_was_freed(story: Callable[[], None]) -> None:
+    """In a process of its own, which has no leftovers of other tests."""
+    code = f"from tests.unit import test_heap; test_heap.{story.__name__}()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

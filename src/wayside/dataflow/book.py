@@ -45,13 +45,13 @@ class Book:
         self.positions: dict[Position, int] = {}
         self.absent: dict[Position, int] = {}
         self.apart: dict[str, Any] = {}
-        self.sequence = 0
+        self.sequence = self.numbered = 0
         self.since_snapshot = 0
 
     def take_up(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint: positions and counters. Rows behind its state count as unsaved."""
         self.place(checkpoint)
-        self.sequence = checkpoint.sequence
+        self.sequence = self.numbered = checkpoint.sequence
         self.board.restore(checkpoint.progress.get("counters", {}))
         saved: Mapping[Position, int] = checkpoint.state_positions
         self.since_snapshot = sum(end - min(saved.get(at, 0), end) for at, end in self.positions.items())
@@ -118,12 +118,12 @@ class Book:
         }
         checkpoint = Checkpoint(
             self.absent | self.positions,
-            self.sequence + 1,
+            self.numbered + 1,
             progress,
             self.state() if snapshot else None,
             dict(self.positions) if snapshot else {},
         )
-        self.sequence = checkpoint.sequence
+        self.numbered = checkpoint.sequence
         if snapshot:
             self.since_snapshot, self.snapshot_at = 0, self.clock.monotonic()
         return Ended(effects, checkpoint, self._remembering())
@@ -132,7 +132,7 @@ class Book:
         """Write the end of a micro-batch, and tell of it. It needs nothing that the next micro-batch changes."""
         self.listeners.settle(ended.effects)
         write(self.store, self.group, ended.effects, ended.checkpoint)
-        self.committed_at = self.clock.monotonic()
+        self.sequence, self.committed_at = ended.checkpoint.sequence, self.clock.monotonic()
         ended.remember()
         self.listeners.tell(lambda: self._told(ended.effects, ended.checkpoint.sequence))
 

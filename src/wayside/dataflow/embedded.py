@@ -134,7 +134,7 @@ class EmbeddedEngine(Book, Life):
             self.broker.wait(self.positions, 0.25)
         elif rows < min(QUICK, self.max_rows):
             self.stopping.wait(max(self.pause, min(2 * took, QUICK_PAUSE)))
-        else:
+        elif rows < self.max_rows:
             self._gather(LONGEST_PAUSE if rows >= CROWDED else min(took, LONGEST_PAUSE))
 
     def _more(self) -> bool:
