@@ -35,6 +35,8 @@ pytestmark = pytest.mark.servers
 EVER = (datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC))
 TOPIC = "wells_readings"
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
+FULL = 100
+"""Rows of a micro-batch, so few that several wait after an outage: then one is written while the next is computed."""
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def stopped_under_load(own: Postgres, folder: Path, away: list[tuple[signal.Sign
     store = prepared(PostgresStore(own.dsn), plan)
     followed = PostgresStore(own.dsn)
     prepared(followed, plan)
-    engine, replica = EmbeddedEngine(plan, broker, store), ReplicaEngine(plan, broker, followed)
+    engine, replica = EmbeddedEngine(plan, broker, store, max_rows=FULL), ReplicaEngine(plan, broker, followed)
     told: list[Commit] = []
     replica.subscribe(told.append)
     engine.start()
@@ -162,7 +164,7 @@ def frozen_under_load(own: Postgres, folder: Path, seconds: float, within: float
     for spec in (*(topic.spec for topic in plan.topics.values()), SPEC):
         broker.create(spec)
     store = prepared(PostgresStore(own.dsn, timeout=1.0, write_timeout=within), plan)
-    engine = EmbeddedEngine(plan, broker, store)
+    engine = EmbeddedEngine(plan, broker, store, max_rows=FULL)
     engine.start()
     load = Load(broker)
     until(lambda: engine.sequence > 3)
