@@ -25,7 +25,8 @@ PATH = "/v1/topics/{topic}"
 LONGEST = 100 * 366 * 86_400
 """Seconds: as long as a record can be wanted."""
 Age = Annotated[float, msgspec.Meta(ge=1, le=LONGEST)]
-Bytes = Annotated[int, msgspec.Meta(ge=1, le=2**53)]
+Bytes = Annotated[int, msgspec.Meta(ge=1, le=2**53)] | Annotated[float, msgspec.Meta(ge=1, le=2**53)]
+"""A whole number; in JSON 5.0 is one too."""
 
 
 class Retention(msgspec.Struct, forbid_unknown_fields=True):
@@ -84,6 +85,11 @@ def decoded(raw: bytes) -> Change:
     asked = bodies.decoded(msgspec.json.Decoder(Change).decode, raw, why=why)
     if asked.retention == Retention():
         raise ProblemError(422, "Nothing is to be changed.", where="body", next="Give `age_seconds` or `bytes`.")
+    size = asked.retention.bytes
+    if isinstance(size, float):
+        if not size.is_integer():
+            raise ProblemError(422, f"`bytes` must be a whole number, and {size} is none.", where="body")
+        asked.retention.bytes = int(size)
     return asked
 
 

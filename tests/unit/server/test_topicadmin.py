@@ -67,6 +67,8 @@ def test_retention_is_changed(site: Site, leftover: str) -> None:
     assert answer.status_code == 200, answer.text
     assert answer.json()["retention"] == {"age_seconds": 604_800, "bytes": 5_000}
     assert site.broker.topics()["left over ü"].retention_age == timedelta(days=7)
+    same = patched(site, leftover, {"retention": {"bytes": 6_000.0}})
+    assert same.json()["retention"]["bytes"] == 6_000, "a whole number, as JSON Schema understands it"
     assert patched(site, leftover, {"retention": {"age_seconds": None, "bytes": None}}).status_code == 200
     spec = site.broker.topics()["left over ü"]
     assert (spec.retention_age, spec.retention_bytes) == (None, None)
@@ -76,7 +78,16 @@ def test_retention_is_changed(site: Site, leftover: str) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [{}, {"retention": {}}, {"retention": {"age_seconds": 0}}, {"retention": {"bytes": -1}}, {"partitions": 3}, [], 7],
+    [
+        {},
+        {"retention": {}},
+        {"retention": {"age_seconds": 0}},
+        {"retention": {"bytes": -1}},
+        {"retention": {"bytes": 5.5}},
+        {"partitions": 3},
+        [],
+        7,
+    ],
 )
 def test_what_cannot_be_is_refused(site: Site, leftover: str, body: Any) -> None:
     assert patched(site, leftover, body).status_code == 422
