@@ -7,12 +7,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import polars as pl
+import structlog
 
 from wayside.dataflow.book import Book
 from wayside.dataflow.commits import Listener
 from wayside.dataflow.steps import Effects
-from wayside.errors import NotFoundError
+from wayside.errors import DiskFullError, NotFoundError
 from wayside.values import NodeStatus, Standing
+
+log = structlog.get_logger()
 
 
 class Life(ABC):
@@ -53,7 +56,14 @@ class Life(ABC):
             self.thread = None
         if self.failure is None and self._whole() and self.book.positions:
             with self.lock:
-                self.book.commit(Effects(), snapshot=True)
+                self._save()
+
+    def _save(self) -> None:
+        """Save the state, so that the next start has nothing to run again; a full disk does not hold up the end."""
+        try:
+            self.book.commit(Effects(), snapshot=True)
+        except DiskFullError as error:
+            log.warning("the last state was not saved; the next start runs some rows again", error=str(error))
 
     def finish(self) -> None:
         """Close all windows: the source has ended and nothing more will come."""
