@@ -143,5 +143,4 @@ class TaskEngine:
         return sum(part.height for part in found)
 
     def open_windows(self, name: str) -> pl.DataFrame:
-        step = self.ledger.steps[name]
-        return step.operator.peek(step.committed)
+        return self.ledger.steps[name].operator.peek(self.ledger.settled.frames[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import polars as pl
@@ -18,12 +18,20 @@ from wayside.ports import Broker, HotStore
 from wayside.values import Checkpoint, Commit, Position
 
 
+class Opened(NamedTuple):
+    """What was open at one moment: frames per window, the next offset of each partition, the watermark per window."""
+
+    frames: dict[str, Frames]
+    positions: dict[Position, int]
+    closed: dict[str, int]
+
+
 class Ended(NamedTuple):
-    """A micro-batch that was computed: what it changed, how far it came, and what then shows what is open."""
+    """A micro-batch that was computed: what it changed, how far it came, and what is open after it."""
 
     effects: Effects
     checkpoint: Checkpoint
-    remember: Callable[[], None]
+    opened: Opened
 
 
 class Book:
@@ -35,8 +43,8 @@ class Book:
         self.board = Board(plan)
         self.listeners = Listeners(plan)
         self.snapshot_at = self.committed_at = clock.monotonic()
-        self.settled: tuple[dict[str, Frames], dict[Position, int]] = ({}, {})
         self.forget()
+        self.settled = self._opened()
 
     def forget(self) -> None:
         """As before the first record."""
@@ -126,14 +134,14 @@ class Book:
         self.numbered = checkpoint.sequence
         if snapshot:
             self.since_snapshot, self.snapshot_at = 0, self.clock.monotonic()
-        return Ended(effects, checkpoint, self._remembering())
+        return Ended(effects, checkpoint, self._opened())
 
     def put(self, ended: Ended) -> None:
         """Write the end of a micro-batch, and tell of it. It needs nothing that the next micro-batch changes."""
         self.listeners.settle(ended.effects)
         write(self.store, self.group, ended.effects, ended.checkpoint)
         self.sequence, self.committed_at = ended.checkpoint.sequence, self.clock.monotonic()
-        ended.remember()
+        self._show(ended.opened)
         self.listeners.tell(lambda: self._told(ended.effects, ended.checkpoint.sequence))
 
     def facts(self) -> dict[str, Any]:
@@ -145,23 +153,18 @@ class Book:
         return saved_state(self.graph, self.steps)
 
     def remember(self) -> None:
-        """What is open now, for readers in other threads."""
-        self._remembering()()
+        """Show readers in other threads what is open now."""
+        self._show(self._opened())
 
-    def _remembering(self) -> Callable[[], None]:
-        """What shows readers in other threads what is open as of this moment."""
+    def _opened(self) -> Opened:
         frames = {name: step.operator.frames() for name, step in self.steps.items()}
-        closed = {name: step.watermark.closed for name, step in self.steps.items()}
-        positions, steps = dict(self.positions), self.steps
+        return Opened(frames, dict(self.positions), {name: step.watermark.closed for name, step in self.steps.items()})
 
-        def remember() -> None:
-            for name, step in steps.items():
-                step.committed = frames[name]
-                self.board.watermark(name, closed[name])
-            # Replaced as a whole, so that a reader never has what is open of one commit and the positions of another.
-            self.settled = (frames, positions)
-
-        return remember
+    def _show(self, opened: Opened) -> None:
+        for name, closed in opened.closed.items():
+            self.board.watermark(name, closed)
+        # Replaced as a whole, so that a reader never has what is open of one commit and the positions of another.
+        self.settled = opened
 
     def _told(self, effects: Effects, sequence: int) -> Commit:
         """What the listeners hear of a micro-batch."""

@@ -72,17 +72,15 @@ class Life(ABC):
 
     def open_windows(self, name: str) -> pl.DataFrame:
         """Partial rows of the windows that are still open, as of the last commit."""
-        step = self.book.steps.get(name)
-        if step is None:
-            raise NotFoundError(f"No window is named {name!r}.", why=f"Windows: {', '.join(self.book.steps)}.")
-        return step.operator.peek(step.committed)
+        return self.standing(name).rows
 
     def standing(self, name: str) -> Standing:
         """The same with the offsets up to which the log is counted in them; nothing before the first commit."""
-        frames, positions = self.book.settled
-        if name not in frames:
-            return Standing(self.open_windows(name).clear(), {})
-        return Standing(self.book.steps[name].operator.peek(frames[name]), positions)
+        step = self.book.steps.get(name)
+        if step is None:
+            raise NotFoundError(f"No window is named {name!r}.", why=f"Windows: {', '.join(self.book.steps)}.")
+        opened = self.book.settled
+        return Standing(step.operator.peek(opened.frames[name]), opened.positions)
 
     def status(self) -> list[NodeStatus]:
         """Every node except the feeds; lag is counted now."""

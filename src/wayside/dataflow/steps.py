@@ -26,7 +26,6 @@ class WindowStep:
         self.window = window
         self.operator = SessionOperator(spec) if spec.kind == "session" else SpanOperator(spec)
         self.watermark = Watermark(micros(spec.lateness), window.idle.total_seconds())
-        self.committed: Frames = self.operator.frames()
 
     def feed(self, rows: Rows, now: float) -> pl.DataFrame | None:
         """Take the rows of a batch in; returns those that were late, with where they came from."""

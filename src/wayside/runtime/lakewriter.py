@@ -74,7 +74,7 @@ class LakeWriter:
                 continue
             while not self.stopped() and (added := self.paced(self.window, window.name)):
                 rows += added
-                if 2 * added < ROWS:
+                if 2 * added < ROWS:  # caught up, as above: of a backlog it would be more, cut between two commits
                     break
         return rows
 

@@ -176,13 +176,8 @@ class PastNetworks(Networks):
     @property
     def span(self) -> tuple[datetime | None, datetime | None]:
         found = [self._then(network) for network in self]
-        begins, ends = (
-            [moment for moment in moments if moment is not None]
-            for moments in (
-                [then.since for then in found],
-                [then.until for then in found],
-            )
-        )
+        begins = [then.since for then in found if then.since is not None]
+        ends = [then.until for then in found if then.until is not None]
         return max(begins, default=None), min(ends, default=None)
 
     def timetable(self, name: str) -> Timetable | None:

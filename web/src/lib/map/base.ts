@@ -1,6 +1,6 @@
 /** What stands still, drawn again only when the view changes: lines, places and their names. */
 
-import { boxAt, order, SIDES } from './beside';
+import { boxAt, HALF, order, SIDES } from './beside';
 import { type Geometry, type Place, seenOn } from './geometry';
 import { type Point, scaleOf, type Size, toScreen, type View } from './mercator';
 import { FONT, Names, write } from './names';
@@ -111,10 +111,10 @@ export class Base {
       if (named.some((other) => other.name === name && Math.hypot(other.at.x - one.at.x, other.at.y - one.at.y) < 60)) continue;
       const width = this.#width(ctx, name);
       const spot = this.#order(still, one.place, width).map((side) => [one.at.x + boxAt(side, width).left, one.at.y + (SIDES[side]?.[1] ?? 0)] as const)
-        .find(([x, y]) => x > 2 && x + width < still.size.width - 4 && !taken.some(([left, top, right, bottom]) => x < right + 6 && x + width > left - 6 && y + 8 > top && y - 8 < bottom));
+        .find(([x, y]) => x > 2 && x + width < still.size.width - 4 && !taken.some(([left, top, right, bottom]) => x < right + 6 && x + width > left - 6 && y + HALF > top && y - HALF < bottom));
       if (!spot) continue;
       const [x, y] = spot;
-      taken.push([x, y - 8, x + width, y + 8]);
+      taken.push([x, y - HALF, x + width, y + HALF]);
       named.push({ name, at: one.at });
       this.names.add({ text: name, x, y, width });
     }

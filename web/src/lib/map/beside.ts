@@ -5,7 +5,8 @@ import type { Path } from './path';
 
 /** Where a name may stand beside its dot, the usual place first. */
 export const SIDES = [[1, 0], [-1, 0], [0, -14], [0, 15]] as const;
-const HALF = 8;
+/** Half the height of a name, in pixels. */
+export const HALF = 8;
 /** Pixels of line that the usual place may cover more than another one, before it is given up. */
 const DEAR = 6;
 

@@ -1,10 +1,10 @@
 /** Names that stand on the picture, found again by where they stand: what moves over one must not hide it. */
 
+import { HALF } from './beside';
 import type { Palette } from './palette';
 
 export const FONT = '500 11.5px Inter, system-ui, sans-serif';
 const CELL = 64;
-const HALF = 8;
 /** The largest radius of a mark. */
 const MARK = 16;
 
